@@ -1,0 +1,36 @@
+//! smlp trains and uses a multilayer perceptron on Paillier-encrypted data.
+//!
+//! Two servers take part: P1 holds encrypted data and an encrypted model, P2 holds the private key
+//! and only ever sees masked values. It implements *Secure Multilayer Perceptron Based on
+//! Homomorphic Encryption* (Bellafqira, Coatrieux, Genin, Cozic 2018).
+//!
+//! A map, from the bottom up; every module uses only those above it in this list:
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`error`] | the one error type |
+//! | [`modular`] | batches of numbers modulo an odd number; backends |
+//! | [`paillier`] | keys, encryption, decryption, slots |
+//! | [`fixed`] | fixed point, bounds, the rounding stream |
+//! | [`tensor`] | [`EncryptedTensor`] and [`IntegerTensor`]: shapes, and arithmetic that needs no interaction |
+//! | [`protocol`] | the state machines of P1 and the stateless answers of P2 |
+//! | [`transport`] | who carries the bytes |
+//! | [`session`] | drives protocols over a transport; the clear counterpart |
+//! | [`mlp`] | the network |
+//! | [`ffi`] | the C ABI |
+
+#![deny(missing_debug_implementations)]
+#![warn(missing_docs)]
+
+pub mod error;
+pub mod ffi;
+pub mod fixed;
+pub mod mlp;
+pub mod modular;
+pub mod paillier;
+pub mod protocol;
+pub mod session;
+pub mod tensor;
+pub mod transport;
+
+pub use error::{Error, Result};
