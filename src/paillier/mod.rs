@@ -1,0 +1,3 @@
+//! The Paillier cryptosystem.
+mod key_id;
+pub use key_id::KeyId;
