@@ -1,1 +1,190 @@
-//! To be written.
+//! Batched arithmetic modulo one odd number: the only hot loops of the crate.
+//!
+//! A [`Backend`] makes a [`Ring`] for a modulus; a ring computes on [`Block`]s, batches of numbers
+//! in the backend's own form. [`Residues`] is what the rest of the crate holds: a batch that is
+//! converted lazily, so that chains of operations stay in the backend. [`exponentiation`] builds
+//! everything larger (combs, multi-exponentiation, packing) from the few operations of a ring,
+//! once for all backends.
+//!
+//! This module knows nothing of Paillier. It and `ffi` are the only ones that use `unsafe`.
+
+pub mod exponentiation;
+mod gmp;
+mod limbs;
+mod residues;
+mod secret;
+
+pub use exponentiation::Comb;
+pub use gmp::Gmp;
+pub use limbs::{Limbs, add_masked, add_shifted, bits_at, copy_bits, less_than, subtract};
+pub use residues::Residues;
+pub use secret::{clear_freed_integers, integer_from_limbs, limbs_of, secret_product, secret_remainder};
+
+use crate::error::{Error, Result};
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use zeroize::Zeroizing;
+
+/// The largest modulus, in bits: the square of a 16,384-bit N. (GMP aborts on absurd sizes.)
+pub const MAX_MODULUS_BITS: u32 = 1 << 15;
+
+/// An odd modulus above 1. Cleared on drop, since factors of N are moduli too.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Modulus {
+    limbs: Zeroizing<Vec<u64>>,
+}
+
+impl Modulus {
+    /// Takes little-endian limbs; leading zeros are dropped. Even numbers, 1, and numbers above
+    /// [`MAX_MODULUS_BITS`] are refused.
+    pub fn new(limbs: &[u64]) -> Result<Self> {
+        let used = limbs.iter().rposition(|&l| l != 0).map_or(0, |i| i + 1);
+        let limbs = Zeroizing::new(limbs[..used].to_vec());
+        if used == 0 || limbs[0] & 1 == 0 || (used == 1 && limbs[0] == 1) {
+            return Err(Error::invalid("a modulus must be odd and above 1"));
+        }
+        let modulus = Self { limbs };
+        match modulus.bits() {
+            bits if bits > MAX_MODULUS_BITS => Err(Error::Limit {
+                what: "bits of the modulus",
+                value: bits.into(),
+                limit: MAX_MODULUS_BITS.into(),
+            }),
+            _ => Ok(modulus),
+        }
+    }
+
+    /// Little-endian limbs; the last one is not zero.
+    pub fn limbs(&self) -> &[u64] {
+        &self.limbs
+    }
+
+    /// Number of limbs.
+    pub fn width(&self) -> usize {
+        self.limbs.len()
+    }
+
+    /// Number of bits.
+    pub fn bits(&self) -> u32 {
+        64 * self.limbs.len() as u32 - self.limbs[self.limbs.len() - 1].leading_zeros()
+    }
+}
+
+impl fmt::Debug for Modulus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Modulus({} bits)", self.bits())
+    }
+}
+
+/// A batch of numbers in a backend's own form (Montgomery, lanes, device memory). Only the ring
+/// that made it can read it.
+pub struct Block(Box<dyn Any + Send + Sync>);
+
+impl Block {
+    /// Wraps a backend's representation.
+    pub fn new(representation: impl Any + Send + Sync) -> Self {
+        Self(Box::new(representation))
+    }
+
+    /// The representation again. A block of another backend is a bug in this crate.
+    pub fn get<T: Any>(&self) -> &T {
+        self.0.downcast_ref().expect("block of another backend")
+    }
+
+    /// Like [`Block::get`], to be changed.
+    pub fn get_mut<T: Any>(&mut self) -> &mut T {
+        self.0.downcast_mut().expect("block of another backend")
+    }
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Block")
+    }
+}
+
+/// Arithmetic modulo one number, on whole batches, on the calling thread.
+///
+/// Every operation takes the same time whatever the values are: operands, digits and the modulus
+/// may be secret; counts, indices and the number of squarings are public. All backends give the
+/// same canonical limbs.
+pub trait Ring: Send + Sync + fmt::Debug {
+    /// The modulus.
+    fn modulus(&self) -> &Modulus;
+
+    /// How many numbers a call should carry to keep the backend busy. Larger batches are cut into
+    /// pieces of this size and spread over threads.
+    fn grain(&self) -> usize;
+
+    /// Canonical limbs (width × count, each below the modulus) to the backend's form.
+    fn enter(&self, canonical: &[u64]) -> Block;
+
+    /// The backend's form to canonical limbs.
+    fn leave(&self, block: &Block) -> Vec<u64>;
+
+    /// `count` ones.
+    fn ones(&self, count: usize) -> Block;
+
+    /// The numbers at the given public indices.
+    fn gather(&self, source: &Block, indices: &[usize]) -> Block;
+
+    /// All numbers of all parts, in order.
+    fn join(&self, parts: &[&Block]) -> Block;
+
+    /// `x[i] ← x[i] · y[i]`.
+    fn multiply(&self, x: &mut Block, y: &Block);
+
+    /// `x[i] ← x[i]^(2^times)`.
+    fn square(&self, x: &mut Block, times: usize);
+
+    /// `x[i] ← x[i] · table[first[i] + digits[i]]` where `digits[i] < entries` is secret: all
+    /// `entries` rows from `first[i]` on are read.
+    fn multiply_selected(
+        &self,
+        x: &mut Block,
+        table: &Block,
+        first: &[usize],
+        digits: &[u64],
+        entries: usize,
+    );
+
+    /// Modular multiplications and squarings so far.
+    fn operations(&self) -> u64;
+}
+
+/// An implementation of modular arithmetic.
+pub trait Backend: Send + Sync {
+    /// The name that `SMLP_BACKEND` selects it by.
+    fn name(&self) -> &'static str;
+
+    /// Arithmetic modulo `modulus`.
+    fn ring(&self, modulus: Modulus) -> Arc<dyn Ring>;
+}
+
+/// The backend that this process uses: the one that `SMLP_BACKEND` names, else the best present.
+///
+/// A name that is not available here is refused, rather than silently replaced.
+pub fn backend() -> Result<&'static dyn Backend> {
+    static CHOICE: OnceLock<Result<&'static dyn Backend>> = OnceLock::new();
+    CHOICE
+        .get_or_init(|| match std::env::var("SMLP_BACKEND") {
+            Err(_) => Ok(&Gmp as &dyn Backend),
+            Ok(name) => backends()
+                .into_iter()
+                .find(|b| b.name() == name)
+                .ok_or_else(|| {
+                    let known: Vec<_> = backends().iter().map(|b| b.name()).collect();
+                    Error::Backend(format!(
+                        "SMLP_BACKEND is '{name}', this build and machine offer: {}",
+                        known.join(", ")
+                    ))
+                }),
+        })
+        .clone()
+}
+
+/// Every backend that works on this machine, best first.
+pub fn backends() -> Vec<&'static dyn Backend> {
+    vec![&Gmp]
+}
