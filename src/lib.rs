@@ -29,8 +29,10 @@ pub mod mlp;
 pub mod modular;
 pub mod paillier;
 pub mod protocol;
+pub mod random;
 pub mod session;
 pub mod tensor;
 pub mod transport;
+mod wire;
 
 pub use error::{Error, Result};

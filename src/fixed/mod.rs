@@ -1,1 +1,2 @@
 //! To be written.
+pub const MAX_BOUND: u32 = 126;

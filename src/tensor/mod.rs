@@ -1,1 +1,3 @@
 //! To be written.
+mod storage;
+pub use storage::Storage;

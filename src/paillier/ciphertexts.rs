@@ -1,0 +1,146 @@
+//! [`Ciphertexts`]: encrypted elements of a tensor, and the arithmetic that needs no interaction.
+
+use super::PublicKey;
+use crate::error::Result;
+use crate::fixed::MAX_BOUND;
+use crate::modular::exponentiation::{Exponents, multi_power, power};
+use crate::modular::{Limbs, Residues, less_than, subtract};
+use crate::tensor::Storage;
+
+/// A flat list of ciphertexts under one key.
+#[derive(Debug)]
+pub struct Ciphertexts {
+    key: PublicKey,
+    residues: Residues,
+    refreshed: bool,
+}
+
+impl Ciphertexts {
+    /// Ciphertexts modulo N² of `key`. `refreshed` says that they come from software of ours, so
+    /// that their random parts lie in ⟨h_s⟩; other ciphertexts must be refreshed by P2 before a
+    /// protocol uses them, since re-randomisation with powers of h_s would not hide their origin.
+    pub fn new(key: PublicKey, residues: Residues, refreshed: bool) -> Self {
+        Self {
+            key,
+            residues,
+            refreshed,
+        }
+    }
+
+    /// The key.
+    pub fn key(&self) -> &PublicKey {
+        &self.key
+    }
+
+    /// The numbers modulo N².
+    pub fn residues(&self) -> &Residues {
+        &self.residues
+    }
+
+    /// Whether the random parts lie in ⟨h_s⟩.
+    pub fn is_refreshed(&self) -> bool {
+        self.refreshed
+    }
+
+    fn with(&self, residues: Residues) -> Self {
+        Self::new(self.key.clone(), residues, self.refreshed)
+    }
+}
+
+/// Rows of N's width: each value modulo N.
+pub fn residues_of_signed(key: &PublicKey, values: &[i128]) -> Limbs {
+    let n = key.modulus().limbs();
+    let mut out = Limbs::zeros(values.len(), n.len());
+    for (i, &value) in values.iter().enumerate() {
+        let magnitude = value.unsigned_abs();
+        let row = out.row_mut(i);
+        row[0] = magnitude as u64;
+        if let Some(second) = row.get_mut(1) {
+            *second = (magnitude >> 64) as u64;
+        }
+        debug_assert!(less_than(row, n), "bounds keep plaintexts below N");
+        if value < 0 {
+            let mut negative = n.to_vec();
+            subtract(&mut negative, row);
+            row.copy_from_slice(&negative);
+        }
+    }
+    out
+}
+
+impl Storage for Ciphertexts {
+    fn len(&self) -> usize {
+        self.residues.len()
+    }
+
+    fn max_bound(&self) -> u32 {
+        // Signed plaintexts lie in (−N/2, N/2).
+        MAX_BOUND.min(self.key.bits() - 2)
+    }
+
+    fn check_compatible(&self, other: &Self) -> Result<()> {
+        self.key.check_same(&other.key)
+    }
+
+    fn gather(&self, indices: &[usize]) -> Result<Self> {
+        Ok(self.with(self.residues.gather(indices)))
+    }
+
+    fn concatenate(parts: &[&Self]) -> Result<Self> {
+        let all: Vec<_> = parts.iter().map(|p| &p.residues).collect();
+        let mut joined = parts[0].with(Residues::concatenate(&all));
+        joined.refreshed = parts.iter().all(|p| p.refreshed);
+        Ok(joined)
+    }
+
+    fn add(&self, other: &Self) -> Result<Self> {
+        let mut sum = self.with(self.residues.multiply(&other.residues));
+        sum.refreshed &= other.refreshed;
+        Ok(sum)
+    }
+
+    fn negate(&self) -> Result<Self> {
+        Ok(self.with(self.residues.invert()?))
+    }
+
+    fn add_plain(&self, values: &[i128]) -> Result<Self> {
+        let plain = self.key.embed(&residues_of_signed(&self.key, values));
+        Ok(self.with(self.residues.multiply(&plain)))
+    }
+
+    fn sum(&self, indices: &[usize], width: usize) -> Result<Self> {
+        Ok(self.with(self.residues.products(indices, width)))
+    }
+
+    fn weighted_sum(
+        &self,
+        indices: &[usize],
+        weights: &[i128],
+        width: usize,
+        weight_bits: u32,
+    ) -> Result<Self> {
+        // Weights may be secret: x^w = x^(w + 2^b) · x^(−2^b) has exponents that are never
+        // negative, and a correction that does not depend on them.
+        let offset = 1i128 << weight_bits;
+        let mut shifted = Limbs::zeros(weights.len(), 2);
+        for (i, &w) in weights.iter().enumerate() {
+            let e = (w + offset) as u128;
+            shifted.row_mut(i).copy_from_slice(&[e as u64, (e >> 64) as u64]);
+        }
+        let bits = weight_bits as usize + 1;
+        let powers = multi_power(&self.residues, indices, &Exponents::new(&shifted, bits), width);
+        let mut exponent = Limbs::zeros(1, 2);
+        exponent
+            .row_mut(0)
+            .copy_from_slice(&[offset as u64, (offset >> 64) as u64]);
+        let correction = power(
+            &self.residues.products(indices, width),
+            &Exponents::new(&exponent, bits),
+        );
+        Ok(self.with(powers.multiply(&correction.invert()?)))
+    }
+
+    fn check_bound(&self, _: &[usize], _: u32) -> std::result::Result<(), (usize, i128)> {
+        Ok(())
+    }
+}

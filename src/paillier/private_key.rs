@@ -1,0 +1,284 @@
+//! The private key: decryption and fast encryption modulo p² and q², in constant time.
+
+use super::{Encrypt, MAX_KEY_BITS, PublicKey, Security};
+use crate::error::{Error, Result};
+use crate::modular::exponentiation::{Exponents, power};
+use crate::modular::{
+    Comb, Limbs, Modulus, Residues, Ring, add_masked, backend, clear_freed_integers,
+    integer_from_limbs, limbs_of, secret_product, secret_remainder, subtract,
+};
+use crate::random::Random;
+use crate::wire::{Kind, Reader, Writer};
+use rug::Integer;
+use std::fmt;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use zeroize::Zeroizing;
+
+/// The factors of N and what follows from them. Cheap to clone; cleared when the last clone goes.
+#[derive(Clone)]
+pub struct PrivateKey(Arc<Inner>);
+
+struct Inner {
+    public: PublicKey,
+    p: Half,
+    q: Half,
+    /// p^−1 mod q and p^−2 mod q², for recombination.
+    p_inverse: Residues,
+    p2_inverse: Residues,
+}
+
+/// What is needed modulo one prime factor.
+struct Half {
+    prime: Modulus,
+    /// Arithmetic modulo the prime and modulo its square.
+    ring: Arc<dyn Ring>,
+    square_ring: Arc<dyn Ring>,
+    /// prime − 1, the exponent of decryption.
+    order: Limbs,
+    /// prime^−1 mod 2^(64·width), for exact division by the prime.
+    low_inverse: Zeroizing<Vec<u64>>,
+    /// L((1+N)^(prime−1) mod prime²)^−1 mod prime.
+    h: Residues,
+    /// Powers of h_s modulo prime².
+    comb: OnceLock<Comb>,
+}
+
+impl Half {
+    fn new(prime: &Integer, other: &Integer) -> Result<Self> {
+        let width = prime.significant_digits::<u64>();
+        let limbs = limbs_of(prime, width);
+        let modulus = Modulus::new(&limbs)?;
+        let square = Integer::from(prime.square_ref());
+        let wide = square.significant_digits::<u64>();
+        let ring = backend()?.ring(modulus.clone());
+        let square_ring = backend()?.ring(Modulus::new(&limbs_of(&square, wide))?);
+        // (1+N)^(p−1) = 1 + (p−1)N mod p², so L gives (p−1)·q = −q mod p.
+        let h = Integer::from(prime - Integer::from(other % prime))
+            .invert(prime)
+            .map_err(|_| Error::malformed("private key", "its two factors are not coprime"))?;
+        let power_of_two = Integer::from(1) << (64 * width as u32);
+        let low_inverse = Integer::from(prime.invert_ref(&power_of_two).expect("primes are odd"));
+        Ok(Self {
+            h: Residues::from_limbs(&ring, limbs_of(&h, width).to_vec())?,
+            order: Limbs::from_words(limbs_of(&Integer::from(prime - 1u32), width).to_vec(), width),
+            low_inverse: limbs_of(&low_inverse, width),
+            prime: modulus,
+            ring,
+            square_ring,
+            comb: OnceLock::new(),
+        })
+    }
+
+    /// Rows modulo the square of the prime.
+    fn reduce(&self, rows: &Limbs) -> Residues {
+        let rest = secret_remainder(rows, self.square_ring.modulus().limbs());
+        Residues::from_limbs(&self.square_ring, rest.words().to_vec()).expect("remainders are small")
+    }
+
+    /// Plaintexts modulo the prime: L(c^(prime−1) mod prime²)·h mod prime, L(x) = (x − 1)/prime.
+    fn decrypt(&self, ciphertexts: &Limbs) -> Residues {
+        let bits = self.prime.bits() as usize;
+        let powers = power(&self.reduce(ciphertexts), &Exponents::new(&self.order, bits));
+        let (n, width) = (powers.len(), self.prime.width());
+        let mut quotients = Vec::with_capacity(n * width);
+        let mut one = vec![0; width];
+        one[0] = 1;
+        for i in 0..n {
+            // Exact division needs the low limbs alone.
+            let mut low = Zeroizing::new(powers.row(i)[..width].to_vec());
+            subtract(&mut low, &one);
+            quotients.extend_from_slice(&secret_product(&low, &self.low_inverse)[..width]);
+        }
+        let quotients = Limbs::from_words(quotients, width);
+        // A true ciphertext's quotient is below the prime already; a multiple of the prime, which
+        // only hostile input contains, must not leave the range of the ring.
+        let quotients = secret_remainder(&quotients, self.prime.limbs());
+        Residues::from_limbs(&self.ring, quotients.words().to_vec())
+            .expect("remainders are small")
+            .multiply(&self.h.gather(&vec![0; n]))
+    }
+
+    /// h_s^α modulo the square of the prime.
+    fn power_of_base(&self, h_s: &Residues, alpha: &Limbs, bits: u32) -> Residues {
+        self.comb
+            .get_or_init(|| {
+                let base = Limbs::from_words(h_s.limbs().to_vec(), h_s.limbs().len());
+                Comb::new(&self.reduce(&base), bits as usize)
+            })
+            .power(alpha, bits as usize)
+    }
+
+    fn operations(&self) -> u64 {
+        self.ring.operations() + self.square_ring.operations()
+    }
+}
+
+/// x mod p·q from a = x mod p and b = x mod q: `a + p·((b − a)·p^−1 mod q)` (Garner), in constant
+/// time, `width` limbs a row. p and q may also be the squares.
+fn recombine(a: &Residues, b: &Residues, p_inverse: &Residues, width: usize) -> Limbs {
+    let (p, q) = (a.ring().modulus().limbs(), b.ring().modulus().limbs());
+    // a may be above q: p and q have the same length, but either may be the larger.
+    let a_rows = Limbs::from_words(a.limbs().to_vec(), p.len());
+    let a_mod_q = match p.len() < q.len() {
+        true => a_rows.clone(),
+        false => secret_remainder(&a_rows, q),
+    };
+    let mut differences = Vec::with_capacity(b.limbs().len());
+    for i in 0..b.len() {
+        let mut d = Zeroizing::new(b.row(i).to_vec());
+        let mut a = Zeroizing::new(a_mod_q.row(i).to_vec());
+        a.resize(q.len(), 0);
+        let borrow = subtract(&mut d, &a);
+        add_masked(&mut d, q, borrow.wrapping_neg());
+        differences.extend_from_slice(&d);
+    }
+    let h = Residues::from_limbs(b.ring(), differences)
+        .expect("differences are reduced")
+        .multiply(&p_inverse.gather(&vec![0; b.len()]));
+    let mut out = Limbs::zeros(b.len(), width);
+    for i in 0..b.len() {
+        let mut x = secret_product(h.row(i), p);
+        let mut a = Zeroizing::new(a_rows.row(i).to_vec());
+        a.resize(x.len(), 0);
+        add_masked(&mut x, &a, u64::MAX);
+        let used = width.min(x.len());
+        out.row_mut(i)[..used].copy_from_slice(&x[..used]);
+    }
+    out
+}
+
+impl PrivateKey {
+    /// From the two factors and, for keys of ours, h_s.
+    pub(super) fn new(p: &Integer, q: &Integer, h_s: &Integer, security: Security) -> Result<Self> {
+        clear_freed_integers();
+        let n = Integer::from(p * q);
+        let public = PublicKey::new(&n, Some(h_s), security)?;
+        let inverse = |of: &Integer, modulus: &Integer, ring: &Arc<dyn Ring>| -> Result<Residues> {
+            let value = of
+                .clone()
+                .invert(modulus)
+                .map_err(|_| Error::malformed("private key", "its two factors are not coprime"))?;
+            Residues::from_limbs(ring, limbs_of(&value, ring.modulus().width()).to_vec())
+        };
+        let (half_p, half_q) = (Half::new(p, q)?, Half::new(q, p)?);
+        let (p2, q2) = (Integer::from(p.square_ref()), Integer::from(q.square_ref()));
+        Ok(Self(Arc::new(Inner {
+            p_inverse: inverse(p, q, &half_q.ring)?,
+            p2_inverse: inverse(&p2, &q2, &half_q.square_ring)?,
+            public,
+            p: half_p,
+            q: half_q,
+        })))
+    }
+
+    /// Plaintexts modulo N, in constant time. `ciphertexts` are below N².
+    pub fn decrypt(&self, ciphertexts: &Residues) -> Result<Limbs> {
+        let width = ciphertexts.ring().modulus().width();
+        let rows = Limbs::from_words(ciphertexts.limbs().to_vec(), width);
+        let (m_p, m_q) = rayon::join(|| self.0.p.decrypt(&rows), || self.0.q.decrypt(&rows));
+        let width = self.0.public.modulus().width();
+        Ok(recombine(&m_p, &m_q, &self.0.p_inverse, width))
+    }
+
+    /// Modular operations done with this key so far, modulo p, q and their squares.
+    pub fn operations(&self) -> u64 {
+        self.0.p.operations() + self.0.q.operations()
+    }
+
+    /// The file format: header, bits of N (u64), p, q (each ⌈bits/128⌉ limbs), h_s. Keep it secret;
+    /// the buffer is cleared on drop.
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let inner = &*self.0;
+        let mut w = Writer::new(Kind::PrivateKey);
+        w.u64(inner.public.bits().into());
+        w.limbs(inner.p.prime.limbs());
+        w.limbs(inner.q.prime.limbs());
+        w.limbs(inner.public.h_s().expect("private keys are ours").row(0));
+        Zeroizing::new(w.finish())
+    }
+
+    /// Reads [`PrivateKey::to_bytes`].
+    pub fn from_bytes(bytes: &[u8], security: Security) -> Result<Self> {
+        clear_freed_integers();
+        let mut r = Reader::new(Kind::PrivateKey, bytes)?;
+        let bits = r.size("key bits", MAX_KEY_BITS as usize)?;
+        let mut factor = || -> Result<Integer> {
+            let limbs = Zeroizing::new(r.limbs((bits / 2).div_ceil(64))?);
+            Ok(integer_from_limbs(&limbs))
+        };
+        let (p, q) = (factor()?, factor()?);
+        let n = Integer::from(&p * &q);
+        if p.is_even()
+            || q.is_even()
+            || p == q
+            || p.significant_bits() as usize != bits / 2
+            || q.significant_bits() as usize != bits / 2
+            || n.significant_bits() as usize != bits
+        {
+            return Err(r.error(format!(
+                "its factors are not two odd numbers of {} bits with a product of {bits}",
+                bits / 2
+            )));
+        }
+        let h_s = integer_from_limbs(&r.limbs(Integer::from(n.square_ref()).significant_digits::<u64>())?);
+        r.finish()?;
+        if !super::keygen::is_prime(&p) || !super::keygen::is_prime(&q) {
+            return Err(Error::malformed("private key", "its factors are not prime"));
+        }
+        Self::new(&p, &q, &h_s, security)
+    }
+
+    /// Writes the key to a new file that only its owner may read (mode 0600). An existing file is
+    /// not overwritten.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options
+            .open(path)
+            .and_then(|mut file| {
+                file.write_all(&self.to_bytes())?;
+                file.sync_all()
+            })
+            .map_err(|e| Error::io(path, e))
+    }
+
+    /// Reads a file that [`PrivateKey::save`] wrote.
+    pub fn load(path: &Path, security: Security) -> Result<Self> {
+        // A private key is far below a mebibyte; whatever is longer is not one.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(1 << 14));
+        std::fs::File::open(path)
+            .and_then(|file| file.take(1 << 20).read_to_end(&mut bytes))
+            .map_err(|e| Error::io(path, e))?;
+        Self::from_bytes(&bytes, security)
+    }
+}
+
+impl Encrypt for PrivateKey {
+    fn public(&self) -> &PublicKey {
+        &self.0.public
+    }
+
+    fn encrypt(&self, plaintexts: &Limbs, random: &Random) -> Result<Residues> {
+        let inner = &*self.0;
+        let (public, bits) = (&inner.public, inner.public.bits() / 2);
+        let h_s = public.h_s().expect("private keys are ours");
+        let alpha = random.limbs(plaintexts.rows(), bits as usize)?;
+        let embedded = public.embed(plaintexts);
+        let rows = Limbs::from_words(embedded.limbs().to_vec(), public.ring().modulus().width());
+        let half = |half: &Half| half.reduce(&rows).multiply(&half.power_of_base(h_s, &alpha, bits));
+        let (c_p, c_q) = rayon::join(|| half(&inner.p), || half(&inner.q));
+        let width = public.ring().modulus().width();
+        let c = recombine(&c_p, &c_q, &inner.p2_inverse, width);
+        Residues::from_limbs(public.ring(), c.words().to_vec())
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PrivateKey({} bits, {})", self.0.public.bits(), self.0.public.id())
+    }
+}

@@ -1,0 +1,256 @@
+//! Bytes in and out, for files and messages: little-endian, versioned, length-checked.
+//!
+//! Everything starts with the same header: the four bytes `SMLP`, a `u16` version, a `u16` that
+//! says what follows ([`Kind`]). Sizes are `u64`. A [`Reader`] checks every length before it
+//! allocates and refuses what is left over at the end.
+
+use crate::error::{Error, Result};
+use crate::paillier::KeyId;
+use zeroize::Zeroizing;
+
+const MAGIC: &[u8; 4] = b"SMLP";
+
+/// The version of all formats of this crate.
+pub const FORMAT_VERSION: u16 = 1;
+
+/// What a header announces. Numbers are never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u16)]
+#[allow(missing_docs)]
+pub enum Kind {
+    PublicKey = 0x0101,
+    PrivateKey = 0x0102,
+    EncryptedTensor = 0x0103,
+    IntegerTensor = 0x0104,
+    EncryptedNetwork = 0x0105,
+    IntegerNetwork = 0x0106,
+    Request = 0x0201,
+    Reply = 0x0202,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::PublicKey => "public key",
+            Kind::PrivateKey => "private key",
+            Kind::EncryptedTensor => "encrypted tensor",
+            Kind::IntegerTensor => "integer tensor",
+            Kind::EncryptedNetwork => "encrypted network",
+            Kind::IntegerNetwork => "integer network",
+            Kind::Request => "request",
+            Kind::Reply => "reply",
+        }
+    }
+
+    fn from_number(number: u16) -> Option<Self> {
+        use Kind::*;
+        [
+            PublicKey,
+            PrivateKey,
+            EncryptedTensor,
+            IntegerTensor,
+            EncryptedNetwork,
+            IntegerNetwork,
+            Request,
+            Reply,
+        ]
+        .into_iter()
+        .find(|&k| k as u16 == number)
+    }
+}
+
+/// Collects bytes. Cleared on drop, since private keys pass through it.
+#[derive(Default)]
+pub struct Writer(Zeroizing<Vec<u8>>);
+
+impl Writer {
+    /// Starts with the header of `kind`.
+    pub fn new(kind: Kind) -> Self {
+        let mut w = Self::default();
+        w.bytes(MAGIC);
+        w.u16(FORMAT_VERSION);
+        w.u16(kind as u16);
+        w
+    }
+
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    pub fn u16(&mut self, value: u16) {
+        self.bytes(&value.to_le_bytes());
+    }
+
+    pub fn u32(&mut self, value: u32) {
+        self.bytes(&value.to_le_bytes());
+    }
+
+    pub fn u64(&mut self, value: u64) {
+        self.bytes(&value.to_le_bytes());
+    }
+
+    pub fn i128(&mut self, value: i128) {
+        self.bytes(&value.to_le_bytes());
+    }
+
+    pub fn key_id(&mut self, id: KeyId) {
+        self.bytes(&id.0);
+    }
+
+    /// Limbs without their number: the reader knows it from what came before.
+    pub fn limbs(&mut self, limbs: &[u64]) {
+        self.0.reserve(8 * limbs.len());
+        for l in limbs {
+            self.u64(*l);
+        }
+    }
+
+    /// Dimensions: their number, then each.
+    pub fn shape(&mut self, shape: &[usize]) {
+        self.u64(shape.len() as u64);
+        for &d in shape {
+            self.u64(d as u64);
+        }
+    }
+
+    /// A length, then the bytes: for one format inside another.
+    pub fn nested(&mut self, bytes: &[u8]) {
+        self.u64(bytes.len() as u64);
+        self.bytes(bytes);
+    }
+
+    pub fn finish(mut self) -> Vec<u8> {
+        std::mem::take(&mut *self.0)
+    }
+}
+
+/// Largest number of dimensions that any format carries.
+pub const MAX_DIMENSIONS: usize = 8;
+
+/// Largest number of elements that any format or message carries.
+pub const MAX_ELEMENTS: usize = 1 << 28;
+
+/// Reads what a [`Writer`] wrote, trusting nothing.
+pub struct Reader<'a> {
+    what: &'static str,
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// Checks the header; anything but `kind` is refused by name.
+    pub fn new(kind: Kind, bytes: &'a [u8]) -> Result<Self> {
+        let mut r = Self {
+            what: kind.name(),
+            rest: bytes,
+        };
+        if r.take(4)? != MAGIC {
+            return Err(r.error("it does not start with 'SMLP'; these bytes are something else"));
+        }
+        let version = r.u16()?;
+        if version != FORMAT_VERSION {
+            return Err(r.error(format!(
+                "it has format version {version}, this library reads version {FORMAT_VERSION}"
+            )));
+        }
+        let number = r.u16()?;
+        match Kind::from_number(number) {
+            Some(found) if found == kind => Ok(r),
+            Some(found) => Err(r.error(format!("these bytes hold a {}", found.name()))),
+            None => Err(r.error(format!("unknown content type {number:#06x}"))),
+        }
+    }
+
+    /// An error about what is being read.
+    pub fn error(&self, why: impl Into<String>) -> Error {
+        Error::malformed(self.what, why)
+    }
+
+    pub fn take(&mut self, count: usize) -> Result<&'a [u8]> {
+        if self.rest.len() < count {
+            return Err(self.error(format!(
+                "truncated: {count} more bytes expected, {} left",
+                self.rest.len()
+            )));
+        }
+        let (head, tail) = self.rest.split_at(count);
+        self.rest = tail;
+        Ok(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        Ok(self.take(N)?.try_into().expect("N bytes"))
+    }
+
+    pub fn u16(&mut self) -> Result<u16> {
+        Ok(u16::from_le_bytes(self.array()?))
+    }
+
+    pub fn u32(&mut self) -> Result<u32> {
+        Ok(u32::from_le_bytes(self.array()?))
+    }
+
+    pub fn u64(&mut self) -> Result<u64> {
+        Ok(u64::from_le_bytes(self.array()?))
+    }
+
+    pub fn i128(&mut self) -> Result<i128> {
+        Ok(i128::from_le_bytes(self.array()?))
+    }
+
+    pub fn key_id(&mut self) -> Result<KeyId> {
+        Ok(KeyId(self.array()?))
+    }
+
+    /// A size that may not exceed `limit`.
+    pub fn size(&mut self, what: &'static str, limit: usize) -> Result<usize> {
+        let value = self.u64()?;
+        match usize::try_from(value) {
+            Ok(size) if size <= limit => Ok(size),
+            _ => Err(Error::Limit {
+                what,
+                value,
+                limit: limit as u64,
+            }),
+        }
+    }
+
+    pub fn limbs(&mut self, count: usize) -> Result<Vec<u64>> {
+        let bytes = count
+            .checked_mul(8)
+            .ok_or_else(|| self.error("absurd length"))?;
+        Ok(self
+            .take(bytes)?
+            .chunks_exact(8)
+            .map(|b| u64::from_le_bytes(b.try_into().expect("eight bytes")))
+            .collect())
+    }
+
+    /// Dimensions whose product is at most [`MAX_ELEMENTS`].
+    pub fn shape(&mut self) -> Result<Vec<usize>> {
+        let dimensions = self.size("number of dimensions", MAX_DIMENSIONS)?;
+        let shape: Vec<usize> = (0..dimensions)
+            .map(|_| self.size("dimension", MAX_ELEMENTS))
+            .collect::<Result<_>>()?;
+        // Zero-length axes do not excuse a product that would overflow elsewhere.
+        let elements = shape
+            .iter()
+            .try_fold(1usize, |a, &d| a.checked_mul(d.max(1)))
+            .filter(|&n| n <= MAX_ELEMENTS);
+        elements
+            .map(|_| shape.clone())
+            .ok_or_else(|| self.error(format!("shape {shape:?} has too many elements")))
+    }
+
+    pub fn nested(&mut self) -> Result<&'a [u8]> {
+        let length = self.size("nested length", self.rest.len())?;
+        self.take(length)
+    }
+
+    /// Everything must have been read.
+    pub fn finish(self) -> Result<()> {
+        match self.rest.len() {
+            0 => Ok(()),
+            n => Err(self.error(format!("{n} bytes left over at the end"))),
+        }
+    }
+}
