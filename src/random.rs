@@ -38,7 +38,9 @@ impl Random {
             #[cfg(feature = "test-seed")]
             Source::Seeded(rng) => {
                 use rand_chacha::rand_core::Rng;
-                rng.lock().unwrap_or_else(|e| e.into_inner()).fill_bytes(bytes);
+                rng.lock()
+                    .unwrap_or_else(|e| e.into_inner())
+                    .fill_bytes(bytes);
                 Ok(())
             }
         }

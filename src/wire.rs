@@ -124,10 +124,10 @@ impl Writer {
     }
 }
 
-/// Largest number of dimensions that any format carries.
+/// Largest number of dimensions of a tensor, in memory and in any format.
 pub const MAX_DIMENSIONS: usize = 8;
 
-/// Largest number of elements that any format or message carries.
+/// Largest number of elements of a tensor, views included, in memory and in any format.
 pub const MAX_ELEMENTS: usize = 1 << 28;
 
 /// Reads what a [`Writer`] wrote, trusting nothing.

@@ -130,15 +130,12 @@ mod tests {
             for encrypted in [
                 key.encrypt(&m, &random).unwrap(),
                 public.encrypt(&m, &random).unwrap(),
-                public
-                    .rerandomize(&public.embed(&m), 40, &random)
-                    .unwrap(),
+                public.rerandomize(&public.embed(&m), 40, &random).unwrap(),
                 foreign.encrypt(&m, &random).unwrap(),
             ] {
                 assert_eq!(key.decrypt(&encrypted).unwrap(), m);
             }
-            let again =
-                PrivateKey::from_bytes(&key.to_bytes(), Security::AllowInsecure).unwrap();
+            let again = PrivateKey::from_bytes(&key.to_bytes(), Security::AllowInsecure).unwrap();
             assert_eq!(
                 again.decrypt(&key.encrypt(&m, &random).unwrap()).unwrap(),
                 m

@@ -64,7 +64,12 @@ impl Slots {
         let mut out = Limbs::zeros(self.count, self.bits.div_ceil(64));
         for i in 0..self.count {
             let offset = i % self.per_pack * self.bits;
-            copy_bits(out.row_mut(i), plaintexts.row(i / self.per_pack), offset, self.bits);
+            copy_bits(
+                out.row_mut(i),
+                plaintexts.row(i / self.per_pack),
+                offset,
+                self.bits,
+            );
         }
         out
     }
@@ -77,7 +82,8 @@ mod tests {
 
     #[test]
     fn what_is_packed_is_unpacked() {
-        for (key_bits, bits, count) in [(128, 20, 1), (128, 63, 5), (2048, 120, 40), (256, 1, 700)] {
+        for (key_bits, bits, count) in [(128, 20, 1), (128, 63, 5), (2048, 120, 40), (256, 1, 700)]
+        {
             let slots = Slots::new(key_bits, bits, count).unwrap();
             let values = Random::os().limbs(count, bits as usize).unwrap();
             let packed = slots.pack(&values, key_bits as usize / 64);
