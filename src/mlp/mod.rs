@@ -1,1 +1,20 @@
-//! To be written.
+//! The network: what it is, how it predicts, how it learns.
+//!
+//! Everything here is written once over [`crate::session::Arithmetic`]: on a session it runs under
+//! encryption, on [`crate::session::Clear`] it runs the same integers in the clear.
+#![forbid(unsafe_code)]
+
+mod config;
+mod evaluation;
+mod fitting;
+mod network;
+mod operations;
+mod training;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{Activation, MlpConfig};
+pub use evaluation::{accuracy, argmax, loss};
+pub use fitting::{FitOptions, Progress, TrainFor};
+pub use network::{Counters, Layer, Mlp, seed_from_number};
