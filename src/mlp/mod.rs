@@ -4,6 +4,7 @@
 //! encryption, on [`crate::session::Clear`] it runs the same integers in the clear.
 #![forbid(unsafe_code)]
 
+pub mod checkpoint;
 mod config;
 mod evaluation;
 mod fitting;
@@ -13,6 +14,12 @@ mod training;
 
 #[cfg(test)]
 mod tests;
+
+/// A network whose parameters are encrypted.
+pub type EncryptedMlp = Mlp<crate::tensor::Ciphertexts>;
+
+/// Its clear twin.
+pub type IntegerMlp = Mlp<crate::tensor::Integers>;
 
 pub use config::{Activation, MlpConfig};
 pub use evaluation::{accuracy, argmax, loss};

@@ -7,6 +7,7 @@
 use super::call::{Next, Question};
 use super::masking::{self, Masker};
 use super::message::{self, Operation};
+use super::p2::MAX_PRODUCT_BITS;
 use super::wide::{self, Wide};
 use crate::error::{Error, Result};
 use crate::modular::exponentiation::{Exponents, multi_power};
@@ -147,7 +148,11 @@ fn correction(
     let exponents = Exponents::new(&exponents, mask_bits);
     let cross = multi_power(&bases, &indices, &exponents, 2 * terms.width);
     let all = |masks: &Limbs| -> Zeroizing<Vec<Wide>> {
-        Zeroizing::new((0..masks.rows()).map(|i| wide::from_row(masks.row(i))).collect())
+        Zeroizing::new(
+            (0..masks.rows())
+                .map(|i| wide::from_row(masks.row(i)))
+                .collect(),
+        )
     };
     let products = terms.evaluate(&all(masks_a), &all(masks_b));
     let products = wide::residues(products.iter(), key.modulus().limbs());
@@ -164,8 +169,8 @@ pub fn answer(
     let public = key.public();
     let (shape_a, shape_b) = (r.shape()?, r.shape()?);
     let terms = Terms::new(operation, &shape_a, &shape_b)?;
-    let a = message::read_packed(&mut r, public, super::p2::MAX_SLOT_BITS)?;
-    let b = message::read_packed(&mut r, public, super::p2::MAX_SLOT_BITS)?;
+    let a = message::read_packed(&mut r, public)?;
+    let b = message::read_packed(&mut r, public)?;
     for (packed, shape) in [(&a, &shape_a), (&b, &shape_b)] {
         if packed.slots.count() != shape.iter().product::<usize>() {
             return Err(r.error(format!(
@@ -175,11 +180,11 @@ pub fn answer(
         }
     }
     let bits = a.slots.bits() + b.slots.bits() + terms.width.ilog2() as usize + 1;
-    if bits > super::p2::MAX_PRODUCT_BITS {
+    if bits > MAX_PRODUCT_BITS {
         return Err(Error::Limit {
             what: "bits of a masked product",
             value: bits as u64,
-            limit: super::p2::MAX_PRODUCT_BITS as u64,
+            limit: MAX_PRODUCT_BITS as u64,
         });
     }
     r.finish()?;

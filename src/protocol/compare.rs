@@ -52,7 +52,9 @@ impl Blinding {
             let sum = draw.wrapping_add(&Wide::ONE);
             added.push(wide::negate_if(&sum, flipped[i]));
             let width = doubled.width();
-            doubled.row_mut(i).copy_from_slice(&twice.as_words()[..width]);
+            doubled
+                .row_mut(i)
+                .copy_from_slice(&twice.as_words()[..width]);
         }
         Ok(Self {
             flipped,
@@ -103,7 +105,9 @@ pub fn ask_relu(masker: &Masker<'_>, z: &EncryptedTensor) -> Result<Question> {
     let resume = move |answers: Residues| {
         let bits = answers.gather(&(0..n).collect::<Vec<_>>());
         let products = answers.gather(&(n..2 * n).collect::<Vec<_>>());
-        let selected = unmask(&own_key, &bits, &products, &values, &masks, mask_bits, &flipped)?;
+        let selected = unmask(
+            &own_key, &bits, &products, &values, &masks, mask_bits, &flipped,
+        )?;
         let derivative = choose(&bits, &complement(&own_key, &bits)?, &flipped);
         // Back from the secret order.
         let mut place = vec![0; n];
@@ -154,7 +158,9 @@ pub fn ask_select(
     let (own_key, shape) = (key.clone(), x.shape().to_vec());
     let resume = move |products: Residues| {
         let values = x.storage().residues();
-        let selected = unmask(&own_key, &coins, &products, values, &masks, mask_bits, &flipped)?;
+        let selected = unmask(
+            &own_key, &coins, &products, values, &masks, mask_bits, &flipped,
+        )?;
         let storage = Ciphertexts::new(own_key, selected, true);
         let tensor = EncryptedTensor::from_parts(Arc::new(storage), &shape, meta)?;
         Ok(Next::Done(vec![tensor]))
@@ -173,7 +179,9 @@ pub fn ask_select(
 fn complement(key: &PublicKey, bits: &Residues) -> Result<Residues> {
     let ones = Limbs::from_words(
         (0..bits.len())
-            .flat_map(|_| std::iter::once(1).chain(std::iter::repeat_n(0, key.modulus().width() - 1)))
+            .flat_map(|_| {
+                std::iter::once(1).chain(std::iter::repeat_n(0, key.modulus().width() - 1))
+            })
             .collect(),
         key.modulus().width(),
     );
@@ -212,8 +220,8 @@ pub fn answer(
     random: &Random,
 ) -> Result<Residues> {
     let public = key.public();
-    let compared = message::read_packed(&mut r, public, super::p2::MAX_COMPARISON_BITS)?;
-    let masked = message::read_packed(&mut r, public, super::p2::MAX_SLOT_BITS)?;
+    let compared = message::read_packed(&mut r, public)?;
+    let masked = message::read_packed(&mut r, public)?;
     if compared.slots.count() != masked.slots.count() {
         return Err(r.error(format!(
             "{} comparisons for {} values",
@@ -233,11 +241,17 @@ pub fn answer(
             })
             .collect(),
     );
-    let products = active.iter().zip(masked.iter()).map(|(t, x)| t.wrapping_mul(x));
+    let products = active
+        .iter()
+        .zip(masked.iter())
+        .map(|(t, x)| t.wrapping_mul(x));
     let mut answers = Zeroizing::new(Vec::new());
     if operation == Operation::Relu {
         answers.extend(active.iter().copied());
     }
     answers.extend(products);
-    key.encrypt(&wide::residues(answers.iter(), public.modulus().limbs()), random)
+    key.encrypt(
+        &wide::residues(answers.iter(), public.modulus().limbs()),
+        random,
+    )
 }

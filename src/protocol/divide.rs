@@ -50,7 +50,14 @@ pub fn ask(
     let mut w = message::request(Operation::Divide, masker.key);
     w.u64(divisor);
     message::write_packed(&mut w, &packed);
-    Ok(single_answers(masker, Operation::Divide, w.finish(), &x, meta, removed))
+    Ok(single_answers(
+        masker,
+        Operation::Divide,
+        w.finish(),
+        &x,
+        meta,
+        removed,
+    ))
 }
 
 /// P1: asks for fresh encryptions of the same values, for ciphertexts of other software. Their
@@ -60,7 +67,9 @@ pub fn ask_refresh(masker: &Masker<'_>, x: &EncryptedTensor) -> Result<Question>
     let bound = x.bound();
     let masks = masker.masks(x.len(), bound)?;
     let mut packed = masker.mask(x.storage().residues(), bound, &masks)?;
-    let zeros = masker.key.uniform_zeros(packed.ciphertexts.len(), masker.random)?;
+    let zeros = masker
+        .key
+        .uniform_zeros(packed.ciphertexts.len(), masker.random)?;
     packed.ciphertexts = packed.ciphertexts.multiply(&zeros);
     let removed = (0..x.len())
         .map(|i| Wide::ZERO.wrapping_sub(&wide::from_row(masks.row(i))))
@@ -69,7 +78,14 @@ pub fn ask_refresh(masker: &Masker<'_>, x: &EncryptedTensor) -> Result<Question>
     message::write_packed(&mut w, &packed);
     let (request, meta) = (w.finish(), x.meta());
     let removed = Zeroizing::new(removed);
-    Ok(single_answers(masker, Operation::Refresh, request, &x, meta, removed))
+    Ok(single_answers(
+        masker,
+        Operation::Refresh,
+        request,
+        &x,
+        meta,
+        removed,
+    ))
 }
 
 /// A question whose answer is one ciphertext an element, to which `removed` is added.
@@ -113,11 +129,14 @@ pub fn answer(
     if divisor == 0 {
         return Err(r.error("the divisor is 0"));
     }
-    let packed = message::read_packed(&mut r, public, super::p2::MAX_SLOT_BITS)?;
+    let packed = message::read_packed(&mut r, public)?;
     r.finish()?;
     let mut values = masking::open(&packed, key)?;
     for x in values.iter_mut() {
         *x = wide::floor_divide(x, divisor);
     }
-    key.encrypt(&wide::residues(values.iter(), public.modulus().limbs()), random)
+    key.encrypt(
+        &wide::residues(values.iter(), public.modulus().limbs()),
+        random,
+    )
 }

@@ -2,6 +2,7 @@
 //! [`super`].
 
 use super::masking::Packed;
+use super::p2::MAX_SLOT_BITS;
 use crate::error::{Error, Result};
 use crate::modular::Residues;
 use crate::paillier::{KeyId, PublicKey, Slots};
@@ -61,13 +62,13 @@ pub fn read_request<'a>(bytes: &'a [u8], key: &PublicKey) -> Result<(Operation, 
     Ok((operation, r))
 }
 
-/// Reads a masked group; slots above `max_slot_bits` are refused.
-pub fn read_packed(r: &mut Reader<'_>, key: &PublicKey, max_slot_bits: u32) -> Result<Packed> {
+/// Reads a masked group.
+pub fn read_packed(r: &mut Reader<'_>, key: &PublicKey) -> Result<Packed> {
     let count = r.size("values in a request", MAX_ELEMENTS)?;
     let (bits, offset_bits) = (r.u32()?, r.u32()?);
-    if bits == 0 || bits > max_slot_bits || offset_bits >= bits {
+    if bits == 0 || bits > MAX_SLOT_BITS || offset_bits >= bits {
         return Err(r.error(format!(
-            "slots of {bits} bits with an offset of 2^{offset_bits}; slots have 1 to {max_slot_bits} bits, offsets fewer"
+            "slots of {bits} bits with an offset of 2^{offset_bits}; slots have 1 to {MAX_SLOT_BITS} bits, offsets fewer"
         )));
     }
     let slots = Slots::new(key.bits(), bits, count)?;

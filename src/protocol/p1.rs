@@ -134,7 +134,9 @@ impl P1 {
         rounding: Option<(&RoundingStream, u64)>,
     ) -> Result<Call> {
         self.check(&[x])?;
-        let meta = x.meta().divide(divisor, scale_drop, x.storage().max_bound())?;
+        let meta = x
+            .meta()
+            .divide(divisor, scale_drop, x.storage().max_bound())?;
         let (stream, number) = rounding.unwrap_or_else(|| {
             let next = self.next_operation.fetch_add(1, Ordering::Relaxed);
             (&self.rounding, OWN_OPERATIONS | next)
@@ -143,7 +145,13 @@ impl P1 {
             return self.empty(x, x.shape(), &[meta]);
         }
         let r_lo = stream.draw(number, divisor, x.len());
-        Ok(Call::new(divide::ask(&self.masker(), x, divisor, &r_lo, meta)?))
+        Ok(Call::new(divide::ask(
+            &self.masker(),
+            x,
+            divisor,
+            &r_lo,
+            meta,
+        )?))
     }
 
     /// `max(x, 0)`, and 1 where x ≥ 0, else 0.
@@ -176,7 +184,12 @@ impl P1 {
         if x.is_empty() {
             return self.empty(x, x.shape(), &[meta]);
         }
-        Ok(Call::new(compare::ask_select(&self.masker(), bits, x, meta)?))
+        Ok(Call::new(compare::ask_select(
+            &self.masker(),
+            bits,
+            x,
+            meta,
+        )?))
     }
 
     /// Element-wise maximum of shapes that broadcast: `relu(a − b) + b`.

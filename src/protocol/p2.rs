@@ -6,11 +6,8 @@ use crate::error::Result;
 use crate::paillier::{Encrypt, PrivateKey, PublicKey};
 use crate::random::Random;
 
-/// The widest slot of a masked value: 126 bits of bound, 128 of σ, 2 more.
-pub(super) const MAX_SLOT_BITS: u32 = 256;
-
-/// The widest slot of a blinded comparison: a bound of 126 bits, κ, 2 more.
-pub(super) const MAX_COMPARISON_BITS: u32 = 256;
+/// The widest slot: a bound of 126 bits, 128 of σ (or κ), 3 more for a division.
+pub(super) const MAX_SLOT_BITS: u32 = 257;
 
 /// The longest product of masked values, so that sums of them fit the integers that P2 uses.
 pub(super) const MAX_PRODUCT_BITS: usize = 500;
@@ -53,7 +50,12 @@ impl P2 {
         };
         let ciphertexts = answer(operation, reader, &self.key, &self.random)?;
         let operations = self.key.operations() - before;
-        Ok(message::reply(operation, self.key(), operations, &ciphertexts))
+        Ok(message::reply(
+            operation,
+            self.key(),
+            operations,
+            &ciphertexts,
+        ))
     }
 
     /// What P2 sees when it opens a request: the masked values of each group, as decimal text.
@@ -77,7 +79,7 @@ impl P2 {
         };
         (0..groups)
             .map(|_| {
-                let packed = message::read_packed(&mut r, self.key(), MAX_COMPARISON_BITS)?;
+                let packed = message::read_packed(&mut r, self.key())?;
                 let opened = masking::open(&packed, &self.key)?;
                 Ok(opened
                     .iter()
