@@ -199,10 +199,6 @@ impl<'a> Reader<'a> {
         Ok(u64::from_le_bytes(self.array()?))
     }
 
-    pub fn i128(&mut self) -> Result<i128> {
-        Ok(i128::from_le_bytes(self.array()?))
-    }
-
     pub fn key_id(&mut self) -> Result<KeyId> {
         Ok(KeyId(self.array()?))
     }

@@ -32,6 +32,11 @@ impl Slots {
         })
     }
 
+    /// Number of values.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
     /// Bits a slot.
     pub fn bits(&self) -> usize {
         self.bits

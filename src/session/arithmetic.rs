@@ -45,6 +45,7 @@ pub trait Arithmetic {
     ) -> Result<Tensor<Self::Elements>>;
 
     /// `max(x, 0)` and its derivative (1 where x ≥ 0, else 0; scale 0, bound 1).
+    #[allow(clippy::type_complexity)] // two tensors; an alias would hide that
     fn relu(
         &self,
         x: &Tensor<Self::Elements>,

@@ -3,6 +3,8 @@
 
 mod arithmetic;
 mod clear;
+mod encrypted;
 
 pub use arithmetic::{Arithmetic, Division};
 pub use clear::Clear;
+pub use encrypted::{Session, Statistics};

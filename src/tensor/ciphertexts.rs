@@ -38,6 +38,11 @@ impl Ciphertexts {
         Ok(Self::new(key, residues, refreshed))
     }
 
+    /// The numbers modulo N², alone.
+    pub fn into_residues(self) -> Residues {
+        self.residues
+    }
+
     /// The key.
     pub fn key(&self) -> &PublicKey {
         &self.key

@@ -1,6 +1,6 @@
 //! [`EncryptedTensor`]: encryption, decryption, and the bytes of tensors.
 
-use super::{Ciphertexts, IntegerTensor, Integers, Storage, Tensor, residues_of_signed};
+use super::{Ciphertexts, IntegerTensor, Integers, Tensor, residues_of_signed};
 use crate::error::{Error, Result};
 use crate::fixed::{MAX_BOUND, bits_of, out_of_range};
 use crate::modular::{less_than, subtract};

@@ -29,7 +29,7 @@ pub(crate) use ciphertexts::residues_of_signed;
 pub use encrypted::EncryptedTensor;
 pub use integers::{IntegerTensor, Integers};
 pub use meta::Meta;
-pub use shapes::{MatmulShape, broadcast_shapes, matmul_shape};
+pub use shapes::{MatmulShape, broadcast_indices, broadcast_shapes, matmul_shape};
 pub use slicing::Slice;
 pub use storage::Storage;
 

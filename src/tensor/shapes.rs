@@ -3,6 +3,8 @@
 
 use crate::error::{Error, Result};
 
+use ndarray::ArrayD;
+
 use crate::wire::{MAX_DIMENSIONS, MAX_ELEMENTS};
 
 /// The number of elements of a shape, within the limits on dimensions and elements.
@@ -55,6 +57,20 @@ pub fn broadcast_shapes(a: &[usize], b: &[usize]) -> Result<Vec<usize>> {
         .collect::<Result<Vec<_>>>()?;
     element_count(&common)?;
     Ok(common)
+}
+
+/// For every element of `to` (row-major) the place in `from` that it repeats.
+///
+/// # Errors
+/// [`Error::Shape`] when `from` does not broadcast to `to`.
+pub fn broadcast_indices(from: &[usize], to: &[usize]) -> Result<Vec<usize>> {
+    let count = element_count(from)?;
+    let places = ArrayD::from_shape_vec(from, (0..count).collect()).ok();
+    places
+        .as_ref()
+        .and_then(|p| p.broadcast(to))
+        .map(|p| p.iter().copied().collect())
+        .ok_or_else(|| Error::shape(format!("{from:?} does not broadcast to {to:?}")))
 }
 
 /// A matrix product (m × p) · (p × q), and the shape of its result after vectors were promoted.
