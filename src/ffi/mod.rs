@@ -28,22 +28,57 @@
 
 mod arguments;
 mod bytes;
+mod call;
 mod failure;
+mod fit_options;
+mod mlp;
+mod mlp_options;
+mod mlp_training;
+mod p1;
+mod p2;
 mod private_key;
 mod public_key;
+mod session;
 mod status;
 mod tensor;
 mod tensor_arithmetic;
 mod tensor_conversion;
 mod tensor_views;
+mod transport;
 
 pub use bytes::*;
+pub use call::*;
+pub use fit_options::*;
+pub use mlp::*;
+pub use mlp_options::*;
+pub use mlp_training::*;
+pub use p1::*;
+pub use p2::*;
 pub use private_key::*;
 pub use public_key::*;
+pub use session::*;
 pub use status::*;
 pub use tensor::*;
 pub use tensor_arithmetic::*;
 pub use tensor_conversion::*;
 pub use tensor_views::*;
+pub use transport::*;
 
 use failure::{Failure, guard};
+
+/// `const T*` promises that several threads may use an object at once.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<BytesHandle>();
+    shared::<PrivateKeyHandle>();
+    shared::<PublicKeyHandle>();
+    shared::<TensorHandle>();
+    shared::<P1Handle>();
+    shared::<CallHandle>();
+    shared::<P2Handle>();
+    shared::<TransportHandle>();
+    shared::<SessionHandle>();
+    shared::<MlpOptionsHandle>();
+    shared::<MlpHandle>();
+    shared::<FitOptionsHandle>();
+};
