@@ -89,9 +89,8 @@ pub fn multi_power(
     width: usize,
 ) -> Residues {
     let ring = bases.ring();
-    if width == 0 || indices.is_empty() {
-        let outputs = if width == 0 { 0 } else { indices.len() / width };
-        return Residues::ones(ring, outputs);
+    if indices.is_empty() {
+        return Residues::ones(ring, 0);
     }
     let window = best_window(
         exponents.bits,
@@ -120,7 +119,7 @@ fn column_blocks(
     limit: usize,
 ) -> Vec<std::ops::Range<usize>> {
     if bases <= limit {
-        return vec![0..width];
+        return std::iter::once(0..width).collect();
     }
     let mut blocks = vec![];
     let (mut start, mut last_seen, mut distinct) = (0, vec![usize::MAX; bases], 0);
