@@ -2,12 +2,12 @@
 //! [`super`].
 
 use super::masking::Packed;
-use super::p2::MAX_SLOT_BITS;
+use super::p2::{MAX_SLOT_BITS, MAX_VALUES};
 use crate::error::{Error, Result};
 use crate::modular::Residues;
 use crate::paillier::{KeyId, PublicKey, Slots};
 use crate::tensor::Ciphertexts;
-use crate::wire::{Kind, MAX_ELEMENTS, Reader, Writer};
+use crate::wire::{Kind, Reader, Writer};
 
 /// What a request asks for. Numbers are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub fn read_request<'a>(bytes: &'a [u8], key: &PublicKey) -> Result<(Operation, 
 
 /// Reads a masked group.
 pub fn read_packed(r: &mut Reader<'_>, key: &PublicKey) -> Result<Packed> {
-    let count = r.size("values in a request", MAX_ELEMENTS)?;
+    let count = r.size("values in a request", MAX_VALUES)?;
     let (bits, offset_bits) = (r.u32()?, r.u32()?);
     if bits == 0 || bits > MAX_SLOT_BITS || offset_bits >= bits {
         return Err(r.error(format!(
@@ -118,7 +118,7 @@ pub fn read_reply(
     }
     check_key(r.key_id()?, key)?;
     let operations = r.u64()?;
-    let found = r.size("ciphertexts in a reply", 2 * MAX_ELEMENTS)?;
+    let found = r.size("ciphertexts in a reply", 2 * MAX_VALUES)?;
     if found != count {
         return Err(r.error(format!("{found} ciphertexts came, {count} were expected")));
     }

@@ -25,7 +25,7 @@
 //! width of N² in 64-bit limbs. A reply holds u64 modular operations that P2 did, u64 number of
 //! ciphertexts, and these, one value each, in the order that the operation defines.
 //!
-//! Limits: 2^28 values, slots of 257 bits, products of 500 bits.
+//! Limits: 2^24 values and 2^24 ciphertexts in a reply, 2^26 terms of a matrix product, slots of 257 bits, products of 500 bits.
 
 #![forbid(unsafe_code)]
 

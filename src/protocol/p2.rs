@@ -9,6 +9,9 @@ use crate::random::Random;
 /// The widest slot: a bound of 126 bits, 128 of σ (or κ), 3 more for a division.
 pub(super) const MAX_SLOT_BITS: u32 = 257;
 
+/// Values and answers of one request: what P2 allocates stays in proportion.
+pub(super) const MAX_VALUES: usize = 1 << 24;
+
 /// The longest product of masked values, so that sums of them fit the integers that P2 uses.
 pub(super) const MAX_PRODUCT_BITS: usize = 500;
 
