@@ -168,7 +168,7 @@ impl Residues {
             let product = current
                 .gather(&columns(0, half))
                 .multiply(&current.gather(&columns(half, half)));
-            current = if width % 2 == 0 {
+            current = if width.is_multiple_of(2) {
                 product
             } else {
                 // The odd column out stays beside each row of products.

@@ -55,7 +55,7 @@ impl Half {
         let ring = backend()?.ring(modulus.clone());
         let square_ring = backend()?.ring(Modulus::new(&limbs_of(&square, wide))?);
         // (1+N)^(p−1) = 1 + (p−1)N mod p², so L gives (p−1)·q = −q mod p.
-        let h = Integer::from(prime - Integer::from(other % prime))
+        let h = (prime - Integer::from(other % prime))
             .invert(prime)
             .map_err(|_| Error::malformed("private key", "its two factors are not coprime"))?;
         let power_of_two = Integer::from(1) << (64 * width as u32);
