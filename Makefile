@@ -49,6 +49,9 @@ header:
 bench:
 	RAYON_NUM_THREADS=1 cargo bench
 
+install: build
+	$(MAKE) --no-print-directory install-native PREFIX='$(PREFIX)'
+
 include bindings/cpp/install.mk
 
 clean:

@@ -141,3 +141,30 @@ fn the_library_has_its_soname() {
 fn path(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
 }
+
+/// The first C++ example of each README compiles.
+#[test]
+fn the_readmes_compile() {
+    let scratch = Scratch::new("readme");
+    for (name, file) in [("root", "README.md"), ("binding", "bindings/cpp/README.md")] {
+        let text = std::fs::read_to_string(repository().join(file)).unwrap();
+        let example = text.split("```cpp\n").nth(1).unwrap();
+        let example = example.split("```").next().unwrap();
+        let (includes, body) = example.split_once("\n\n").unwrap();
+        let program = format!("{includes}\nint main() {{\n{body}\n}}\n");
+        let source = scratch.write(&format!("{name}.cpp"), &program);
+        let include = |folder: &str| format!("-I{}", repository().join(folder).display());
+        let (header, binding) = (include("include"), include("bindings/cpp"));
+        let flags = [
+            "-std=c++20",
+            "-Wall",
+            "-Werror",
+            "-Wno-unused",
+            "-fsyntax-only",
+        ];
+        run(
+            "g++",
+            flags.into_iter().chain([&*header, &binding, &source]),
+        );
+    }
+}

@@ -417,7 +417,8 @@ class Tensor {
 };
 
 /// One interactive operation: send request() to P2, hand its answer to resume(), until that
-/// returns true. The first failure is final.
+/// returns true. The first failure is final. A call on tensors without elements is done from the
+/// start: it has results and no request.
 class Call {
  public:
   explicit Call(smlp_call* handle) noexcept : handle_(handle) {}

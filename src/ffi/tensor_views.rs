@@ -32,7 +32,7 @@ pub unsafe extern "C" fn smlp_tensor_reshape(
     })
 }
 
-/// Axis i of the result is axis axes[i] of the tensor; negative axes count from the end.
+/// Axis i of the result is axis `axes[i]` of the tensor; negative axes count from the end.
 ///
 /// Errors: SMLP_INVALID_ARGUMENT unless every axis is named once.
 #[unsafe(no_mangle)]
@@ -237,7 +237,7 @@ pub unsafe extern "C" fn smlp_tensor_broadcast_to(
     })
 }
 
-/// Tiled times[i] times along axis i, new axes in front, as torch.Tensor.repeat does.
+/// Tiled `times[i]` times along axis i, new axes in front, as torch.Tensor.repeat does.
 ///
 /// Errors: SMLP_INVALID_ARGUMENT for fewer times than axes; SMLP_LIMIT.
 #[unsafe(no_mangle)]

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <thread>
 #include <type_traits>
 #include <vector>
 
@@ -214,6 +215,33 @@ void network(const smlp::PrivateKey& key, const std::string& folder) {
   REQUIRE(twin.clone().step() == 7 && mlp.clone().is_encrypted());
 }
 
+/// What is `const` may be shared by threads; every thread has its own last error.
+void threads(const smlp::PrivateKey& key) {
+  const smlp::P2 p2{key};
+  const smlp::Session session{smlp::P1{key.public_key(), 40}, smlp::Transport::in_process(p2)};
+  const Tensor x = Tensor::from_i64({-2, 5}, {2}, 6).encrypt(key), other = x.reshape({2, 1});
+  std::vector<std::thread> workers;
+  for (int worker = 0; worker < 4; ++worker) {
+    workers.emplace_back([&, worker] {
+      REQUIRE(smlp_last_error(nullptr, 0) == 0);
+      for (int turn = 0; turn < 3; ++turn) {
+        REQUIRE(session.relu(x).value.decrypt(key).to_int64s() == Integers({0, 5}));
+        REQUIRE((x + x).decrypt(key).to_int64s() == Integers({-4, 10}));
+        try {
+          x.index(0, 100 + worker);
+          REQUIRE(false);
+        } catch (const smlp::Error& error) {
+          REQUIRE(std::string(error.what()).find(std::to_string(100 + worker)) !=
+                  std::string::npos);
+        }
+        REQUIRE(other.sum().decrypt(key).to_int64s() == Integers({3}));
+      }
+    });
+  }
+  for (std::thread& worker : workers) worker.join();
+  REQUIRE(session.statistics().rounds == 12);
+}
+
 /// A Rust test wrote rust.private and rust.tensor; the answer is twice the tensor, by two ways.
 void read(const std::string& folder) {
   const auto key = smlp::PrivateKey::load(folder + "/rust.private", SMLP_ALLOW_INSECURE);
@@ -239,6 +267,7 @@ int main(int argc, char** argv) {
     keys(key, argv[1]);
     tensors(key);
     protocols(key);
+    threads(key);
     network(key, argv[1]);
   }
   std::puts("ok");
