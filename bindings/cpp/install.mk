@@ -43,10 +43,10 @@ install-native:
 	ln -sf libsmlp.so.$(smlp_abi) '$(smlp_lib)/libsmlp.so'
 	install -m 644 '$(LIBRARIES)/libsmlp.a' '$(smlp_lib)/libsmlp.a'
 	install -m 644 '$(smlp_root)/include/smlp.h' '$(smlp_root)/bindings/cpp/smlp.hpp' '$(smlp_include)'
-	$(call smlp_template,smlp.pc,$(smlp_pkgconfig))
-	$(call smlp_template,smlpConfig.cmake,$(smlp_cmake))
-	$(call smlp_template,smlpConfigVersion.cmake,$(smlp_cmake))
-	for file in $(wildcard $(smlp_root)/LICENSE* $(smlp_root)/COPYING* $(smlp_root)/LICENSES/*); do \
+	@$(call smlp_template,smlp.pc,$(smlp_pkgconfig))
+	@$(call smlp_template,smlpConfig.cmake,$(smlp_cmake))
+	@$(call smlp_template,smlpConfigVersion.cmake,$(smlp_cmake))
+	@for file in $(wildcard $(smlp_root)/LICENSE* $(smlp_root)/COPYING* $(smlp_root)/LICENSES/*); do \
 	  install -m 644 "$$file" '$(smlp_licenses)' || exit 1; done
 
 uninstall-native:
