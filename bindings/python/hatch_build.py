@@ -40,11 +40,14 @@ class CustomBuildHook(BuildHookInterface):
 
 
 def _rust_sources(here: Path) -> Path:
-    """The checkout that this folder stands in, or the copy in an sdist."""
-    for folder in (here.parent.parent, here / "rust"):
-        if (folder / "Cargo.toml").is_file() and (folder / "src" / "ffi").is_dir():
-            return folder
-    raise SystemExit("the Rust sources of smlp were not found: install from a checkout or an sdist")
+    """The checkout that this folder stands in."""
+    checkout = here.parent.parent
+    if (checkout / "Cargo.toml").is_file() and (checkout / "src" / "ffi").is_dir():
+        return checkout
+    raise SystemExit(
+        "the Rust sources of smlp were not found two folders above: install from a checkout "
+        "(pip install bindings/python), or set SMLP_LIBRARY to a built library"
+    )
 
 
 def _build(sources: Path) -> Path:

@@ -258,7 +258,7 @@ class Tensor(NativeObject):
         """A result of the same kind."""
         return type(self)(handle)
 
-    def _with_addend(self, function: Any, other: Any, reflected: bool) -> Any:
+    def _with_addend(self, function: Any, other: Any, reflected: bool) -> Tensor:
         if isinstance(other, Tensor):
             operand = other._handle
         elif _arrays.is_clear(other):
@@ -267,7 +267,7 @@ class Tensor(NativeObject):
             return NotImplemented
         return _apply(function, self._handle, operand, reflected)
 
-    def _with_factor(self, function: Any, name: str, other: Any, reflected: bool) -> Any:
+    def _with_factor(self, function: Any, name: str, other: Any, reflected: bool) -> Tensor:
         if isinstance(other, EncryptedTensor) and isinstance(self, EncryptedTensor):
             raise UnsupportedError(
                 f"a product of two encrypted tensors needs both servers: use session.{name}(a, b)"
