@@ -146,6 +146,7 @@ _STATUS_FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "smlp_transport_callback": (EXCHANGE, _USERDATA, _out(TRANSPORT)),
     "smlp_session_new": (P1, TRANSPORT, _out(SESSION)),
     "smlp_session_new_clear": (_DATA, _out(SESSION)),
+    "smlp_session_is_encrypted": (SESSION, _out(_BOOL)),
     "smlp_session_multiply": _TWO_OVER_SESSION,
     "smlp_session_matmul": _TWO_OVER_SESSION,
     "smlp_session_divide": (SESSION, TENSOR, _U64, _out(TENSOR)),
