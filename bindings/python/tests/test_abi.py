@@ -90,3 +90,11 @@ def test_numbers_are_not_cut(make):
 def test_kinds_of_handles_do_not_mix(key):
     with pytest.raises(ctypes.ArgumentError):
         _native.lib.smlp_tensor_neg(key.public._handle, None)
+
+
+def test_every_function_in_use_is_declared():
+    declared = {**_native._STATUS_FUNCTIONS, **_native._OTHER_FUNCTIONS}
+    used = set()
+    for file in Path(_native.__file__).parent.glob("*.py"):
+        used |= set(re.findall(r"lib\.(smlp_\w+)", file.read_text()))
+    assert used == {name for name in declared if name != "smlp_abi_version"}

@@ -41,12 +41,8 @@ def as_array(value: Any) -> np.ndarray:
         if array.size and int(array.max()) >= 1 << 63:
             raise OutOfRangeError(f"{array.max()} does not fit a signed 64-bit integer")
         wanted = np.int64
-    elif array.size == 0 and isinstance(value, (list, tuple)):
-        wanted = np.float64
     else:
-        hint = ""
-        if kind == "O":
-            hint = " (ragged lists and integers from 2^63 become objects)"
+        hint = " (integers beyond 64 bits become objects)" if kind == "O" else ""
         raise UnsupportedError(
             f"arrays of {array.dtype} are not supported{hint}; use floats up to 64 bits, "
             "integers or booleans"

@@ -30,7 +30,7 @@ class Statistics:
     p1_operations: int
     """Modular multiplications and squarings on P1's side, modulo N²."""
     p2_operations: int
-    """The same on P2's side; 0 where P2 is elsewhere."""
+    """The same on P2's side, in its smaller rings, as it reports them."""
     p1_seconds: float
     exchange_seconds: float
     """P2 and the wire."""
