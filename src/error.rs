@@ -9,6 +9,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// the text carries the details.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs)] // the messages say what the fields are
 pub enum Error {
     /// An argument is outside what the function accepts.
     #[error("invalid argument: {0}")]

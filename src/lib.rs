@@ -36,3 +36,9 @@ pub mod transport;
 mod wire;
 
 pub use error::{Error, Result};
+pub use mlp::{Activation, EncryptedMlp, FitOptions, IntegerMlp, Mlp, MlpConfig, TrainFor};
+pub use paillier::{Encrypt, PrivateKey, PublicKey, Security};
+pub use protocol::{Call, P1, P2, Step};
+pub use session::{Arithmetic, Clear, Division, Session, Statistics};
+pub use tensor::{EncryptedTensor, IntegerTensor, Tensor};
+pub use transport::{InProcess, Transport};

@@ -11,7 +11,7 @@ pub struct Random(Source);
 enum Source {
     OperatingSystem,
     #[cfg(feature = "test-seed")]
-    Seeded(std::sync::Mutex<rand_chacha::ChaCha20Rng>),
+    Seeded(Box<std::sync::Mutex<rand_chacha::ChaCha20Rng>>),
 }
 
 impl Random {
@@ -24,9 +24,8 @@ impl Random {
     #[cfg(feature = "test-seed")]
     pub fn seeded(seed: u64) -> Self {
         use rand_chacha::rand_core::SeedableRng;
-        Self(Source::Seeded(std::sync::Mutex::new(
-            rand_chacha::ChaCha20Rng::seed_from_u64(seed),
-        )))
+        let generator = rand_chacha::ChaCha20Rng::seed_from_u64(seed);
+        Self(Source::Seeded(Box::new(std::sync::Mutex::new(generator))))
     }
 
     /// Fills `bytes`.
@@ -38,7 +37,9 @@ impl Random {
             #[cfg(feature = "test-seed")]
             Source::Seeded(rng) => {
                 use rand_chacha::rand_core::Rng;
-                rng.lock().unwrap_or_else(|e| e.into_inner()).fill_bytes(bytes);
+                rng.lock()
+                    .unwrap_or_else(|e| e.into_inner())
+                    .fill_bytes(bytes);
                 Ok(())
             }
         }

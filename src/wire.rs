@@ -42,6 +42,12 @@ impl Kind {
         }
     }
 
+    /// What `bytes` announce, if they have a header of ours.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        let number = bytes.strip_prefix(MAGIC)?.get(2..4)?;
+        Self::from_number(u16::from_le_bytes([number[0], number[1]]))
+    }
+
     fn from_number(number: u16) -> Option<Self> {
         use Kind::*;
         [
@@ -124,10 +130,10 @@ impl Writer {
     }
 }
 
-/// Largest number of dimensions that any format carries.
+/// Largest number of dimensions of a tensor, in memory and in any format.
 pub const MAX_DIMENSIONS: usize = 8;
 
-/// Largest number of elements that any format or message carries.
+/// Largest number of elements of a tensor, views included, in memory and in any format.
 pub const MAX_ELEMENTS: usize = 1 << 28;
 
 /// Reads what a [`Writer`] wrote, trusting nothing.
@@ -191,10 +197,6 @@ impl<'a> Reader<'a> {
 
     pub fn u64(&mut self) -> Result<u64> {
         Ok(u64::from_le_bytes(self.array()?))
-    }
-
-    pub fn i128(&mut self) -> Result<i128> {
-        Ok(i128::from_le_bytes(self.array()?))
     }
 
     pub fn key_id(&mut self) -> Result<KeyId> {

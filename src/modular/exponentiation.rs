@@ -27,7 +27,9 @@ impl<'a> Exponents<'a> {
         debug_assert!(
             (0..rows.rows()).all(|i| {
                 let row = rows.row(i);
-                (bits..64 * row.len()).step_by(64).all(|at| bits_at(row, at, 64) == 0)
+                (bits..64 * row.len())
+                    .step_by(64)
+                    .all(|at| bits_at(row, at, 64) == 0)
             }),
             "an exponent is longer than it claims"
         );
@@ -50,7 +52,8 @@ fn power_tables(bases: &Residues, window: usize) -> Block {
             let base = ring.gather(bases.block(), &range.collect::<Vec<_>>());
             let mut powers = vec![ring.ones(count)];
             for _ in 1..entries {
-                let mut next = ring.gather(&powers[powers.len() - 1], &(0..count).collect::<Vec<_>>());
+                let mut next =
+                    ring.gather(&powers[powers.len() - 1], &(0..count).collect::<Vec<_>>());
                 ring.multiply(&mut next, &base);
                 powers.push(next);
             }
@@ -86,13 +89,21 @@ pub fn multi_power(
     width: usize,
 ) -> Residues {
     let ring = bases.ring();
-    if width == 0 || indices.is_empty() {
-        let outputs = if width == 0 { 0 } else { indices.len() / width };
-        return Residues::ones(ring, outputs);
+    if indices.is_empty() {
+        return Residues::ones(ring, 0);
     }
-    let window = best_window(exponents.bits, bases.len().min(indices.len()), indices.len());
+    let window = best_window(
+        exponents.bits,
+        bases.len().min(indices.len()),
+        indices.len(),
+    );
     let table_row = (ring.modulus().width() * 8) << window;
-    let columns = column_blocks(indices, width, bases.len(), (TABLE_BYTES / table_row).max(1));
+    let columns = column_blocks(
+        indices,
+        width,
+        bases.len(),
+        (TABLE_BYTES / table_row).max(1),
+    );
     columns
         .into_iter()
         .map(|columns| straus(bases, indices, exponents, width, columns, window))
@@ -101,9 +112,14 @@ pub fn multi_power(
 }
 
 /// Ranges of columns that each use at most `limit` different bases (or one column).
-fn column_blocks(indices: &[usize], width: usize, bases: usize, limit: usize) -> Vec<std::ops::Range<usize>> {
+fn column_blocks(
+    indices: &[usize],
+    width: usize,
+    bases: usize,
+    limit: usize,
+) -> Vec<std::ops::Range<usize>> {
     if bases <= limit {
-        return vec![0..width];
+        return std::iter::once(0..width).collect();
     }
     let mut blocks = vec![];
     let (mut start, mut last_seen, mut distinct) = (0, vec![usize::MAX; bases], 0);
@@ -164,7 +180,13 @@ fn straus(
                 let terms = range.clone().map(|k| k * width + t);
                 let first: Vec<_> = terms.clone().map(|i| slot[indices[i]] << window).collect();
                 let digits: Vec<_> = terms
-                    .map(|i| if at < exponents.bits { exponents.digit(i, at, window) } else { 0 })
+                    .map(|i| {
+                        if at < exponents.bits {
+                            exponents.digit(i, at, window)
+                        } else {
+                            0
+                        }
+                    })
                     .collect();
                 ring.multiply_selected(&mut acc, &table, &first, &digits, 1 << window);
             }
@@ -194,8 +216,8 @@ pub fn choose(a: &Residues, b: &Residues, choice: &[bool]) -> Residues {
     })
 }
 
-/// Packs by Horner's rule: `out[g] = Π_j (bases[i]^exponents[i])^(2^(j·slot_bits))` with
-/// `i = g·per_pack + j`, as far as there are bases. Without exponents they are 1.
+/// Packs by Horner's rule: `out[g] = Π_j (bases[i]^exponents[i])^(2^(j·slot_bits))` where
+/// `i = places[g·per_pack + j]`; a slot without a place stays empty. Without exponents they are 1.
 ///
 /// The exponentiations ride on the squarings that packing needs anyway. Exponents have fewer than
 /// `slot_bits` bits.
@@ -204,15 +226,18 @@ pub fn pack(
     exponents: Option<&Exponents<'_>>,
     slot_bits: usize,
     per_pack: usize,
+    places: &[Option<usize>],
 ) -> Residues {
     let (ring, n) = (bases.ring(), bases.len());
     let bits = exponents.map_or(1, |e| e.bits);
     assert!(bits <= slot_bits && per_pack > 0);
-    let window = if exponents.is_some() { best_window(bits, n, n) } else { 1 };
+    let window = if exponents.is_some() {
+        best_window(bits, n, n)
+    } else {
+        1
+    };
     let tables = power_tables(bases, window);
-    // Places past the end of the last pack take the first base with digit 0, a factor of one.
-    let place = |g: usize, j: usize| Some(g * per_pack + j).filter(|&i| i < n);
-    Residues::in_pieces(ring, n.div_ceil(per_pack), |range| {
+    Residues::in_pieces(ring, places.len() / per_pack, |range| {
         let mut acc = ring.ones(range.len());
         let mut pending = 0;
         for j in (0..per_pack).rev() {
@@ -226,14 +251,14 @@ pub fn pack(
                     ring.square(&mut acc, pending);
                 }
                 pending = 0;
-                let places: Vec<_> = range.clone().map(|g| place(g, j)).collect();
-                let first: Vec<_> = places.iter().map(|p| p.unwrap_or(0) << window).collect();
-                let digits: Vec<_> = places
-                    .iter()
+                // An empty slot takes the first base with digit 0, a factor of one.
+                let column = || range.clone().map(|g| places[g * per_pack + j]);
+                let first: Vec<_> = column().map(|p| p.unwrap_or(0) << window).collect();
+                let digits: Vec<_> = column()
                     .map(|p| match (p, exponents) {
                         (None, _) => 0,
                         (Some(_), None) => 1,
-                        (&Some(i), Some(e)) => e.digit(i, at, window),
+                        (Some(i), Some(e)) => e.digit(i, at, window),
                     })
                     .collect();
                 ring.multiply_selected(&mut acc, &tables, &first, &digits, 1 << window);
@@ -316,7 +341,10 @@ mod tests {
     struct Lcg(u64);
     impl Lcg {
         fn next(&mut self) -> u64 {
-            self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            self.0 = self
+                .0
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
             self.0 ^ (self.0 >> 29)
         }
         fn integer(&mut self, bits: u32) -> Integer {
@@ -327,7 +355,10 @@ mod tests {
 
     fn limbs(values: &[Integer], width: usize) -> Limbs {
         Limbs::from_words(
-            values.iter().flat_map(|v| limbs_of(v, width).to_vec()).collect(),
+            values
+                .iter()
+                .flat_map(|v| limbs_of(v, width).to_vec())
+                .collect(),
             width,
         )
     }
@@ -354,10 +385,20 @@ mod tests {
         }
     }
 
-    fn random(ring: &Arc<dyn Ring>, m: &Integer, n: usize, rng: &mut Lcg) -> (Vec<Integer>, Residues) {
-        let mut v: Vec<_> = (0..n).map(|_| rng.integer(m.significant_bits()) % m).collect();
+    fn random(
+        ring: &Arc<dyn Ring>,
+        m: &Integer,
+        n: usize,
+        rng: &mut Lcg,
+    ) -> (Vec<Integer>, Residues) {
+        let mut v: Vec<_> = (0..n)
+            .map(|_| rng.integer(m.significant_bits()) % m)
+            .collect();
         // Edge operands among them.
-        for (slot, edge) in v.iter_mut().zip([Integer::from(0), Integer::from(1), Integer::from(m - 1u32)]) {
+        for (slot, edge) in
+            v.iter_mut()
+                .zip([Integer::from(0), Integer::from(1), Integer::from(m - 1u32)])
+        {
             *slot = edge;
         }
         let words = limbs(&v, ring.modulus().width());
@@ -373,7 +414,9 @@ mod tests {
                 let indices: Vec<_> = (0..4 * width).map(|_| rng.next() as usize % 7).collect();
                 let got = values(&r.products(&indices, width));
                 for (k, row) in indices.chunks(width).enumerate() {
-                    let want = row.iter().fold(Integer::from(1) % m, |acc, &i| acc * &v[i] % m);
+                    let want = row
+                        .iter()
+                        .fold(Integer::from(1) % m, |acc, &i| acc * &v[i] % m);
                     assert_eq!(got[k], want);
                 }
             }
@@ -407,7 +450,9 @@ mod tests {
         on_all(|ring, m, rng| {
             let (v, r) = random(ring, m, 6, rng);
             let (width, outputs, bits) = (5, 4, 70);
-            let indices: Vec<_> = (0..width * outputs).map(|_| rng.next() as usize % 6).collect();
+            let indices: Vec<_> = (0..width * outputs)
+                .map(|_| rng.next() as usize % 6)
+                .collect();
             let e: Vec<_> = indices.iter().map(|_| rng.integer(bits)).collect();
             let rows = limbs(&e, 2);
             let exponents = Exponents::new(&rows, bits as usize);
@@ -441,14 +486,21 @@ mod tests {
             let exponents = Exponents::new(&rows, bits as usize);
             for per_pack in [1, 2, 3, 7, 10] {
                 for with in [false, true] {
-                    let got = values(&pack(&r, with.then_some(&exponents), slot, per_pack));
+                    let places: Vec<_> = (0..7usize.next_multiple_of(per_pack))
+                        .map(|i| Some(i).filter(|&i| i < 7))
+                        .collect();
+                    let exponents = with.then_some(&exponents);
+                    let got = values(&pack(&r, exponents, slot, per_pack, &places));
                     assert_eq!(got.len(), 7usize.div_ceil(per_pack));
                     for (g, got) in got.iter().enumerate() {
                         let members = g * per_pack..((g + 1) * per_pack).min(7);
-                        let want = members.enumerate().fold(Integer::from(1) % m, |acc, (j, i)| {
-                            let e = if with { e[i].clone() } else { Integer::from(1) };
-                            acc * v[i].clone().pow_mod(&(e << (j * slot) as u32), m).unwrap() % m
-                        });
+                        let want = members
+                            .enumerate()
+                            .fold(Integer::from(1) % m, |acc, (j, i)| {
+                                let e = if with { e[i].clone() } else { Integer::from(1) };
+                                acc * v[i].clone().pow_mod(&(e << (j * slot) as u32), m).unwrap()
+                                    % m
+                            });
                         assert_eq!(*got, want);
                     }
                 }
@@ -463,7 +515,11 @@ mod tests {
             assert!(r.invert().is_err(), "zero has no inverse");
             let units: Vec<_> = (0..12).filter(|&i| v[i].clone().gcd(m) == 1).collect();
             let r = r.gather(&units);
-            assert!(values(&r.multiply(&r.invert().unwrap())).iter().all(|x| *x == 1));
+            assert!(
+                values(&r.multiply(&r.invert().unwrap()))
+                    .iter()
+                    .all(|x| *x == 1)
+            );
         });
     }
 
@@ -475,7 +531,14 @@ mod tests {
             let choice = [true, false, true, false, false];
             let got = values(&choose(&ra, &rb, &choice));
             for i in 0..5 {
-                assert_eq!(got[i], if choice[i] { b[i].clone() } else { a[i].clone() });
+                assert_eq!(
+                    got[i],
+                    if choice[i] {
+                        b[i].clone()
+                    } else {
+                        a[i].clone()
+                    }
+                );
             }
         });
     }

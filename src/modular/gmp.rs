@@ -74,7 +74,8 @@ impl GmpRing {
     fn scratch(&self) -> Scratch {
         let n = self.width() as i64;
         // SAFETY: these functions only compute sizes.
-        let itch = unsafe { gmp::mpn_sec_mul_itch(n as _, n as _).max(gmp::mpn_sec_sqr_itch(n as _)) };
+        let itch =
+            unsafe { gmp::mpn_sec_mul_itch(n as _, n as _).max(gmp::mpn_sec_sqr_itch(n as _)) };
         Scratch {
             product: Zeroizing::new(vec![0; 2 * self.width()]),
             selected: Zeroizing::new(vec![0; self.width()]),
@@ -137,7 +138,8 @@ impl GmpRing {
     }
 
     fn count(&self, operations: usize) {
-        self.operations.fetch_add(operations as u64, Ordering::Relaxed);
+        self.operations
+            .fetch_add(operations as u64, Ordering::Relaxed);
     }
 }
 

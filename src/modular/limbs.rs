@@ -76,7 +76,11 @@ pub fn bits_at(limbs: &[u64], offset: usize, count: usize) -> u64 {
         0 => 0,
         _ => limbs.get(limb + 1).copied().unwrap_or(0) << (64 - shift),
     };
-    let mask = if count == 64 { u64::MAX } else { (1 << count) - 1 };
+    let mask = if count == 64 {
+        u64::MAX
+    } else {
+        (1 << count) - 1
+    };
     (low | high) & mask
 }
 
@@ -84,7 +88,11 @@ pub fn bits_at(limbs: &[u64], offset: usize, count: usize) -> u64 {
 pub fn copy_bits(out: &mut [u64], limbs: &[u64], offset: usize, count: usize) {
     for (i, word) in out.iter_mut().enumerate() {
         let left = count.saturating_sub(64 * i).min(64);
-        *word = if left == 0 { 0 } else { bits_at(limbs, offset + 64 * i, left) };
+        *word = if left == 0 {
+            0
+        } else {
+            bits_at(limbs, offset + 64 * i, left)
+        };
     }
 }
 
@@ -95,13 +103,21 @@ pub fn add_shifted(acc: &mut [u64], value: &[u64], offset: usize) {
     let mut low_part = 0u64;
     for (i, out) in acc.iter_mut().skip(limb).enumerate() {
         let v = value.get(i).copied().unwrap_or(0);
-        let shifted = if shift == 0 { v } else { (v << shift) | low_part };
+        let shifted = if shift == 0 {
+            v
+        } else {
+            (v << shift) | low_part
+        };
         low_part = if shift == 0 { 0 } else { v >> (64 - shift) };
         let sum = u128::from(*out) + u128::from(shifted) + u128::from(carry);
         *out = sum as u64;
         carry = (sum >> 64) as u64;
     }
-    debug_assert_eq!((carry, low_part), (0, 0), "add_shifted ran off its accumulator");
+    debug_assert_eq!(
+        (carry, low_part),
+        (0, 0),
+        "add_shifted ran off its accumulator"
+    );
 }
 
 /// `acc -= value`; both of one length. Returns the borrow (0 or 1). Constant time.

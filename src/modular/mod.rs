@@ -18,7 +18,9 @@ pub use exponentiation::Comb;
 pub use gmp::Gmp;
 pub use limbs::{Limbs, add_masked, add_shifted, bits_at, copy_bits, less_than, subtract};
 pub use residues::Residues;
-pub use secret::{clear_freed_integers, integer_from_limbs, limbs_of, secret_product, secret_remainder};
+pub use secret::{
+    clear_freed_integers, integer_from_limbs, limbs_of, secret_product, secret_remainder,
+};
 
 use crate::error::{Error, Result};
 use std::any::Any;

@@ -29,7 +29,10 @@ impl Residues {
             ));
         }
         let modulus = ring.modulus().limbs();
-        if let Some(i) = limbs.chunks_exact(width).position(|x| !less_than(x, modulus)) {
+        if let Some(i) = limbs
+            .chunks_exact(width)
+            .position(|x| !less_than(x, modulus))
+        {
             return Err(Error::malformed(
                 "residues",
                 format!("number {i} is not below the modulus"),
@@ -102,7 +105,11 @@ impl Residues {
 
     /// The numbers at `indices`, repeats allowed.
     pub fn gather(&self, indices: &[usize]) -> Self {
-        Self::from_block(&self.ring, indices.len(), self.ring.gather(self.block(), indices))
+        Self::from_block(
+            &self.ring,
+            indices.len(),
+            self.ring.gather(self.block(), indices),
+        )
     }
 
     /// All numbers of all parts; all of one ring.
@@ -118,7 +125,10 @@ impl Residues {
         len: usize,
         piece: impl Fn(Range<usize>) -> Block + Sync + Send,
     ) -> Self {
-        let parts: Vec<_> = pieces(len, ring.grain()).into_par_iter().map(piece).collect();
+        let parts: Vec<_> = pieces(len, ring.grain())
+            .into_par_iter()
+            .map(piece)
+            .collect();
         let block = match parts.len() {
             1 => parts.into_iter().next().expect("one piece"),
             _ => ring.join(&parts.iter().collect::<Vec<_>>()),
@@ -158,7 +168,7 @@ impl Residues {
             let product = current
                 .gather(&columns(0, half))
                 .multiply(&current.gather(&columns(half, half)));
-            current = if width % 2 == 0 {
+            current = if width.is_multiple_of(2) {
                 product
             } else {
                 // The odd column out stays beside each row of products.
@@ -218,6 +228,23 @@ impl Residues {
     }
 }
 
+impl Residues {
+    /// Refuses numbers that share a factor with the modulus, zero among them: one multiplication
+    /// each and one greatest common divisor.
+    pub fn check_units(&self) -> Result<()> {
+        let product = self.products(&(0..self.len).collect::<Vec<_>>(), self.len.max(1));
+        let modulus = integer_from_limbs(self.ring.modulus().limbs());
+        match self.is_empty() || integer_from_limbs(product.row(0)).gcd(&modulus) == 1 {
+            true => Ok(()),
+            false => Err(not_invertible()),
+        }
+    }
+}
+
+fn not_invertible() -> Error {
+    Error::malformed("ciphertext", "a number shares a factor with the modulus")
+}
+
 /// The inverse of a block of one number: ρ·(ρ·x)^−1 for a random ρ.
 fn invert_blinded(ring: &Arc<dyn Ring>, x: &Block) -> Result<Block> {
     let modulus = ring.modulus();
@@ -235,9 +262,7 @@ fn invert_blinded(ring: &Arc<dyn Ring>, x: &Block) -> Result<Block> {
         ring.multiply(&mut blinded, x);
         let inverse = integer_from_limbs(&ring.leave(&blinded))
             .invert(&m)
-            .map_err(|_| {
-                Error::malformed("ciphertext", "a number shares a factor with the modulus")
-            })?;
+            .map_err(|_| not_invertible())?;
         let mut inverse = ring.enter(&limbs_of(&inverse, modulus.width()));
         ring.multiply(&mut inverse, &rho);
         return Ok(inverse);
@@ -256,6 +281,11 @@ pub(super) fn pieces(len: usize, grain: usize) -> Vec<Range<usize>> {
 
 impl fmt::Debug for Residues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Residues({} numbers of {} bits)", self.len, self.ring.modulus().bits())
+        write!(
+            f,
+            "Residues({} numbers of {} bits)",
+            self.len,
+            self.ring.modulus().bits()
+        )
     }
 }

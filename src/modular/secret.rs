@@ -146,6 +146,9 @@ mod tests {
         assert_eq!(x, Integer::from(Integer::u_pow_u(3, 4096)));
         x >>= 6000;
         x.shrink_to_fit();
-        assert_eq!(x.significant_bits(), Integer::from(Integer::u_pow_u(3, 4096)).significant_bits() - 6000);
+        assert_eq!(
+            x.significant_bits(),
+            Integer::from(Integer::u_pow_u(3, 4096)).significant_bits() - 6000
+        );
     }
 }

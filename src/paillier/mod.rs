@@ -7,14 +7,12 @@
 
 #![forbid(unsafe_code)]
 
-mod ciphertexts;
 mod key_id;
 mod keygen;
 mod private_key;
 mod public_key;
 mod slots;
 
-pub use ciphertexts::Ciphertexts;
 pub use key_id::KeyId;
 pub use private_key::PrivateKey;
 pub use public_key::{Encrypt, PublicKey};

@@ -55,14 +55,17 @@ impl Half {
         let ring = backend()?.ring(modulus.clone());
         let square_ring = backend()?.ring(Modulus::new(&limbs_of(&square, wide))?);
         // (1+N)^(p−1) = 1 + (p−1)N mod p², so L gives (p−1)·q = −q mod p.
-        let h = Integer::from(prime - Integer::from(other % prime))
+        let h = (prime - Integer::from(other % prime))
             .invert(prime)
             .map_err(|_| Error::malformed("private key", "its two factors are not coprime"))?;
         let power_of_two = Integer::from(1) << (64 * width as u32);
         let low_inverse = Integer::from(prime.invert_ref(&power_of_two).expect("primes are odd"));
         Ok(Self {
             h: Residues::from_limbs(&ring, limbs_of(&h, width).to_vec())?,
-            order: Limbs::from_words(limbs_of(&Integer::from(prime - 1u32), width).to_vec(), width),
+            order: Limbs::from_words(
+                limbs_of(&Integer::from(prime - 1u32), width).to_vec(),
+                width,
+            ),
             low_inverse: limbs_of(&low_inverse, width),
             prime: modulus,
             ring,
@@ -74,13 +77,17 @@ impl Half {
     /// Rows modulo the square of the prime.
     fn reduce(&self, rows: &Limbs) -> Residues {
         let rest = secret_remainder(rows, self.square_ring.modulus().limbs());
-        Residues::from_limbs(&self.square_ring, rest.words().to_vec()).expect("remainders are small")
+        Residues::from_limbs(&self.square_ring, rest.words().to_vec())
+            .expect("remainders are small")
     }
 
     /// Plaintexts modulo the prime: L(c^(prime−1) mod prime²)·h mod prime, L(x) = (x − 1)/prime.
     fn decrypt(&self, ciphertexts: &Limbs) -> Residues {
         let bits = self.prime.bits() as usize;
-        let powers = power(&self.reduce(ciphertexts), &Exponents::new(&self.order, bits));
+        let powers = power(
+            &self.reduce(ciphertexts),
+            &Exponents::new(&self.order, bits),
+        );
         let (n, width) = (powers.len(), self.prime.width());
         let mut quotients = Vec::with_capacity(n * width);
         let mut one = vec![0; width];
@@ -222,7 +229,9 @@ impl PrivateKey {
                 bits / 2
             )));
         }
-        let h_s = integer_from_limbs(&r.limbs(Integer::from(n.square_ref()).significant_digits::<u64>())?);
+        let h_s = integer_from_limbs(
+            &r.limbs(Integer::from(n.square_ref()).significant_digits::<u64>())?,
+        );
         r.finish()?;
         if !super::keygen::is_prime(&p) || !super::keygen::is_prime(&q) {
             return Err(Error::malformed("private key", "its factors are not prime"));
@@ -269,7 +278,10 @@ impl Encrypt for PrivateKey {
         let alpha = random.limbs(plaintexts.rows(), bits as usize)?;
         let embedded = public.embed(plaintexts);
         let rows = Limbs::from_words(embedded.limbs().to_vec(), public.ring().modulus().width());
-        let half = |half: &Half| half.reduce(&rows).multiply(&half.power_of_base(h_s, &alpha, bits));
+        let half = |half: &Half| {
+            half.reduce(&rows)
+                .multiply(&half.power_of_base(h_s, &alpha, bits))
+        };
         let (c_p, c_q) = rayon::join(|| half(&inner.p), || half(&inner.q));
         let width = public.ring().modulus().width();
         let c = recombine(&c_p, &c_q, &inner.p2_inverse, width);
@@ -279,6 +291,11 @@ impl Encrypt for PrivateKey {
 
 impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PrivateKey({} bits, {})", self.0.public.bits(), self.0.public.id())
+        write!(
+            f,
+            "PrivateKey({} bits, {})",
+            self.0.public.bits(),
+            self.0.public.id()
+        )
     }
 }

@@ -50,7 +50,11 @@ impl PublicKey {
                 limit: u64::from(MAX_KEY_BITS) / 8,
             });
         }
-        Self::new(&Integer::from_digits(n_big_endian, Order::Msf), None, security)
+        Self::new(
+            &Integer::from_digits(n_big_endian, Order::Msf),
+            None,
+            security,
+        )
     }
 
     pub(super) fn new(n: &Integer, h_s: Option<&Integer>, security: Security) -> Result<Self> {
@@ -141,7 +145,13 @@ impl PublicKey {
                 *limb = sum;
                 carry = u64::from(over);
             }
-            out.extend(product.iter().copied().chain(std::iter::repeat(0)).take(width));
+            out.extend(
+                product
+                    .iter()
+                    .copied()
+                    .chain(std::iter::repeat(0))
+                    .take(width),
+            );
         }
         Residues::from_limbs(&self.0.ring, out).expect("1 + mN is below N²")
     }
@@ -183,7 +193,12 @@ impl PublicKey {
     /// Makes ciphertexts statistically independent of how they were computed: each is multiplied
     /// by h_s^α, α of |N| + σ bits. P2 knows the factors of N and so could read a shorter
     /// randomness; what P1 sends to P2 goes through here.
-    pub fn rerandomize(&self, ciphertexts: &Residues, sigma: u32, random: &Random) -> Result<Residues> {
+    pub fn rerandomize(
+        &self,
+        ciphertexts: &Residues,
+        sigma: u32,
+        random: &Random,
+    ) -> Result<Residues> {
         let zeros = self.zeros(ciphertexts.len(), self.bits() + sigma, random)?;
         Ok(ciphertexts.multiply(&zeros))
     }

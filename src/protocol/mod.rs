@@ -1,1 +1,47 @@
-//! To be written.
+//! The two-party operations as state machines without sockets, clocks or threads.
+//!
+//! [`P1`] holds encrypted tensors and starts a [`Call`]; the call's request bytes go to [`P2`],
+//! which answers without keeping any state; the reply goes back into the call. P2 sees values
+//! under fresh masks only, one for each element, σ bits wider than the value; it answers with
+//! fresh encryptions and never with a plaintext or with an error that depends on one.
+//!
+//! # Wire format, version 1
+//!
+//! Little-endian. Both messages start with the header of all formats of this crate (`SMLP`, u16
+//! version, u16 kind: 0x0201 request, 0x0202 reply), then u16 operation and the 32-byte key id.
+//!
+//! | request | after that |
+//! |---|---|
+//! | 1 multiply | shape of a, shape of b, *masked* a, *masked* b |
+//! | 2 matmul | as multiply; shapes are m×p and p×q |
+//! | 3 divide | u64 divisor, *masked* x |
+//! | 4 relu | *masked* blinded comparison, *masked* z + r |
+//! | 5 select | *masked* bits, *masked* x |
+//! | 6 refresh | *masked* x |
+//! | 7 matmul and divide | u64 divisor, *masked* X (a line a column), W (a line a row), u (a line a column of the result), v (a line a row) |
+//!
+//! A shape is a u64 number of dimensions (at most 8) and a u64 for each. *Masked* is u64 number of
+//! lines, u64 values in a line, u32 bits a slot, u32 offset bits (the value v stands for v − 2^offset; 0 means no
+//! offset), and the ciphertexts: the values of a line are spread evenly over as few as possible, in the
+//! width of N² in 64-bit limbs. A reply holds u64 modular operations that P2 did, u64 number of
+//! ciphertexts, and these, one value each, in the order that the operation defines.
+//!
+//! Limits: 2^24 values and 2^24 ciphertexts in a reply, 2^26 terms of a matrix product, slots of 386 bits, products of 500 bits.
+
+#![forbid(unsafe_code)]
+
+mod bilinear;
+mod call;
+mod compare;
+mod divide;
+mod fused;
+mod masking;
+mod message;
+mod p1;
+mod p2;
+mod wide;
+
+pub use call::{Call, Step};
+pub use message::Operation;
+pub use p1::{DEFAULT_SIGMA, MIN_SIGMA, P1};
+pub use p2::P2;

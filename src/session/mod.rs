@@ -1,1 +1,10 @@
-//! To be written.
+//! Sessions: the operations that need both parties, and their clear counterpart.
+#![forbid(unsafe_code)]
+
+mod arithmetic;
+mod clear;
+mod encrypted;
+
+pub use arithmetic::{Arithmetic, Division};
+pub use clear::Clear;
+pub use encrypted::{Session, Statistics};

@@ -1,11 +1,11 @@
 //! [`Ciphertexts`]: encrypted elements of a tensor, and the arithmetic that needs no interaction.
 
-use super::PublicKey;
+use super::Storage;
 use crate::error::Result;
 use crate::fixed::MAX_BOUND;
 use crate::modular::exponentiation::{Exponents, multi_power, power};
 use crate::modular::{Limbs, Residues, less_than, subtract};
-use crate::tensor::Storage;
+use crate::paillier::PublicKey;
 
 /// A flat list of ciphertexts under one key.
 #[derive(Debug)]
@@ -25,6 +25,22 @@ impl Ciphertexts {
             residues,
             refreshed,
         }
+    }
+
+    /// As [`Ciphertexts::new`] for canonical limbs from outside: every number must be below N² and
+    /// share no factor with it.
+    ///
+    /// # Errors
+    /// [`crate::Error::Malformed`].
+    pub fn from_limbs(key: PublicKey, limbs: Vec<u64>, refreshed: bool) -> Result<Self> {
+        let residues = Residues::from_limbs(key.ring(), limbs)?;
+        residues.check_units()?;
+        Ok(Self::new(key, residues, refreshed))
+    }
+
+    /// The numbers modulo N², alone.
+    pub fn into_residues(self) -> Residues {
+        self.residues
     }
 
     /// The key.
@@ -125,10 +141,17 @@ impl Storage for Ciphertexts {
         let mut shifted = Limbs::zeros(weights.len(), 2);
         for (i, &w) in weights.iter().enumerate() {
             let e = (w + offset) as u128;
-            shifted.row_mut(i).copy_from_slice(&[e as u64, (e >> 64) as u64]);
+            shifted
+                .row_mut(i)
+                .copy_from_slice(&[e as u64, (e >> 64) as u64]);
         }
         let bits = weight_bits as usize + 1;
-        let powers = multi_power(&self.residues, indices, &Exponents::new(&shifted, bits), width);
+        let powers = multi_power(
+            &self.residues,
+            indices,
+            &Exponents::new(&shifted, bits),
+            width,
+        );
         let mut exponent = Limbs::zeros(1, 2);
         exponent
             .row_mut(0)

@@ -1,0 +1,192 @@
+//! Encrypting and decrypting a network, and its bytes: a checkpoint that training resumes from.
+
+use super::operations::MAX_LAYERS;
+use super::{Activation, Counters, Mlp, MlpConfig};
+use crate::error::{Error, Result};
+use crate::fixed::RoundingStream;
+use crate::paillier::{Encrypt, PrivateKey, PublicKey};
+use crate::random::Random;
+use crate::tensor::{Ciphertexts, EncryptedTensor, IntegerTensor, Integers, Storage, Tensor};
+use crate::wire::{Kind, Reader, Writer};
+use std::io::{Read, Write};
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// Checkpoints above this size are refused when they are read: 8 GiB.
+const MAX_CHECKPOINT_BYTES: u64 = 8 << 30;
+
+impl Mlp<Integers> {
+    /// The same network with encrypted parameters: what the data owner hands to P1.
+    ///
+    /// # Errors
+    /// [`Error::Bound`] when the key is too small for the declared bounds.
+    pub fn encrypt(&self, key: &impl Encrypt, random: &Random) -> Result<Mlp<Ciphertexts>> {
+        self.map_tensors(|t| EncryptedTensor::encrypt(t, key, random))
+    }
+
+    /// The bytes of a clear network; see [`Mlp::<Ciphertexts>::to_bytes`].
+    pub fn to_bytes(&self) -> Result<Zeroizing<Vec<u8>>> {
+        write(self, Kind::IntegerNetwork, |t| Ok(t.to_bytes()))
+    }
+
+    /// Reads [`Mlp::<Integers>::to_bytes`].
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] and those of [`Mlp::from_parts`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        read(bytes, Kind::IntegerNetwork, IntegerTensor::from_bytes)
+    }
+}
+
+impl Mlp<Ciphertexts> {
+    /// The clear network, at the same step and with the same rounding: its twin from here on.
+    ///
+    /// # Errors
+    /// [`Error::KeyMismatch`], [`Error::OutOfRange`] where a declared bound was broken.
+    pub fn decrypt(&self, key: &PrivateKey) -> Result<Mlp<Integers>> {
+        self.map_tensors(|t| t.decrypt(key))
+    }
+
+    /// The key that the parameters are encrypted under.
+    pub fn key(&self) -> &PublicKey {
+        self.layers()[0].weight.key()
+    }
+
+    /// A checkpoint: header, layer sizes, activations, bits, counters, rounding seed, parameters.
+    ///
+    /// It holds P1's rounding seed, so it is a secret of P1 although the parameters are encrypted.
+    ///
+    /// # Errors
+    /// None that a user can cause.
+    pub fn to_bytes(&self) -> Result<Zeroizing<Vec<u8>>> {
+        write(self, Kind::EncryptedNetwork, EncryptedTensor::to_bytes)
+    }
+
+    /// Reads [`Mlp::<Ciphertexts>::to_bytes`].
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::KeyMismatch`], and those of [`Mlp::from_parts`].
+    pub fn from_bytes(bytes: &[u8], key: &PublicKey) -> Result<Self> {
+        read(bytes, Kind::EncryptedNetwork, |b| {
+            EncryptedTensor::from_bytes(b, key)
+        })
+    }
+}
+
+/// Writes a checkpoint so that a crash leaves either the old file or the new one, readable by its
+/// owner only.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn save(path: &Path, checkpoint: &[u8]) -> Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.tmp", std::process::id()));
+    let beside = Path::new(&beside);
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(beside).and_then(|mut file| {
+        file.write_all(checkpoint)?;
+        file.sync_all()?;
+        std::fs::rename(beside, path)
+    });
+    written.map_err(|error| {
+        // What was written is useless; that it cannot be removed would not help the caller.
+        let _ = std::fs::remove_file(beside);
+        Error::io(path, error)
+    })
+}
+
+/// Reads a checkpoint's bytes.
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Limit`] above 8 GiB.
+pub fn load(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+    let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
+    let length = file.metadata().map_err(|e| Error::io(path, e))?.len();
+    if length > MAX_CHECKPOINT_BYTES {
+        return Err(Error::Limit {
+            what: "bytes of a checkpoint",
+            value: length,
+            limit: MAX_CHECKPOINT_BYTES,
+        });
+    }
+    let mut bytes = Zeroizing::new(Vec::with_capacity(length as usize));
+    file.take(MAX_CHECKPOINT_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(|e| Error::io(path, e))?;
+    Ok(bytes)
+}
+
+fn write<S: Storage>(
+    network: &Mlp<S>,
+    kind: Kind,
+    tensor: impl Fn(&Tensor<S>) -> Result<Vec<u8>>,
+) -> Result<Zeroizing<Vec<u8>>> {
+    let (config, counters) = (network.config(), network.counters());
+    let mut w = Writer::new(kind);
+    w.u64(config.layers.len() as u64);
+    config.layers.iter().for_each(|&size| w.u64(size as u64));
+    for activation in &config.activations {
+        w.u16(match activation {
+            Activation::Linear => 0,
+            Activation::Relu => 1,
+        });
+    }
+    w.u32(config.fraction_bits);
+    w.u32(config.weight_bits);
+    w.u32(config.activation_bits);
+    w.u64(counters.steps);
+    w.u64(counters.attempts);
+    w.u64(counters.predictions);
+    w.bytes(network.rounding().seed());
+    for layer in network.layers() {
+        w.nested(&tensor(&layer.weight)?);
+        w.nested(&tensor(&layer.bias)?);
+    }
+    Ok(Zeroizing::new(w.finish()))
+}
+
+fn read<S: Storage>(
+    bytes: &[u8],
+    kind: Kind,
+    tensor: impl Fn(&[u8]) -> Result<Tensor<S>>,
+) -> Result<Mlp<S>> {
+    let mut r = Reader::new(kind, bytes)?;
+    let sizes = r.size("layers of a network", 1 + MAX_LAYERS)?;
+    let layers = (0..sizes)
+        .map(|_| r.size("neurons of a layer", 1 << 24))
+        .collect::<Result<Vec<_>>>()?;
+    let activations = (1..sizes)
+        .map(|_| match r.u16()? {
+            0 => Ok(Activation::Linear),
+            1 => Ok(Activation::Relu),
+            other => Err(r.error(format!("activation {other} is unknown"))),
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let config = MlpConfig {
+        layers,
+        activations,
+        fraction_bits: r.u32()?,
+        weight_bits: r.u32()?,
+        activation_bits: r.u32()?,
+    };
+    config.validate()?;
+    let counters = Counters {
+        steps: r.u64()?,
+        attempts: r.u64()?,
+        predictions: r.u64()?,
+    };
+    let seed: [u8; 32] = r.take(32)?.try_into().expect("32 bytes");
+    let parameters = (0..config.depth())
+        .map(|_| Ok((tensor(r.nested()?)?, tensor(r.nested()?)?)))
+        .collect::<Result<Vec<_>>>()?;
+    r.finish()?;
+    Mlp::from_parts(
+        config,
+        parameters,
+        RoundingStream::from_seed(seed),
+        counters,
+    )
+}

@@ -1,0 +1,172 @@
+//! One step of stochastic gradient descent (protocols: a training step).
+//!
+//! Loss ½Σ(y − a)²/B, so the error of the output is δ = y − a and every update an addition. The
+//! learning rate becomes a divisor: W += (aᵀδ) // d_W with d_W = round(2^f·B/lr), which is the
+//! rescaling of the product, the average over the batch and the rate in one; b += Σδ // d_b with
+//! d_b = round(B/lr).
+
+use super::Mlp;
+use super::network::{Layer, Trace, at_most};
+use super::operations::{Role, Series};
+use crate::error::{Error, Result};
+use crate::session::{Arithmetic, Division};
+use crate::tensor::{Storage, Tensor};
+
+/// The two divisors of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Divisors {
+    weights: u64,
+    biases: u64,
+}
+
+impl Divisors {
+    fn new(learning_rate: f64, fraction_bits: u32, batch: usize) -> Result<Self> {
+        if !(learning_rate.is_finite() && learning_rate > 0.0) {
+            return Err(Error::invalid(format!(
+                "learning rate {learning_rate}; it is a positive number"
+            )));
+        }
+        let biases = (batch as f64 / learning_rate).round();
+        let weights = (batch as f64 * 2f64.powi(fraction_bits as i32) / learning_rate).round();
+        let largest = 2f64.powi(63);
+        if biases < 1.0 || weights < 1.0 || weights > largest || biases > largest {
+            return Err(Error::invalid(format!(
+                "learning rate {learning_rate} with a batch of {batch} and {fraction_bits} fraction bits gives the \
+                 divisors {weights:e} for weights and {biases:e} for biases, which have to be in 1..=2^63; \
+                 the rate has to be at most {}",
+                2 * batch
+            )));
+        }
+        Ok(Self {
+            weights: weights as u64,
+            biases: biases as u64,
+        })
+    }
+}
+
+impl<S: Storage> Mlp<S> {
+    /// One step on a batch of inputs (batch × inputs) and targets (batch × outputs), both of
+    /// scale f, with learning rate `lr`. The update is applied as a whole or, after an error, not
+    /// at all.
+    ///
+    /// # Errors
+    /// [`Error::Shape`], [`Error::Scale`] for batches that do not fit; [`Error::InvalidArgument`]
+    /// for a rate outside (0, 2·batch]; [`Error::OutOfRange`], in the clear, for the first value
+    /// that breaks a declared bound; [`Error::Bound`] when the bits of the configuration are too
+    /// many; those of the arithmetic.
+    pub fn train_step<A>(&mut self, arith: &A, x: &Tensor<S>, y: &Tensor<S>, lr: f64) -> Result<()>
+    where
+        A: Arithmetic<Elements = S> + ?Sized,
+    {
+        let sizes = &self.config.layers;
+        let x = self.checked_batch("inputs", x, sizes[0])?;
+        let y = self.checked_batch("targets", y, sizes[self.config.depth()])?;
+        let batch = x.shape()[0];
+        if y.shape()[0] != batch {
+            return Err(Error::shape(format!(
+                "{batch} rows of inputs, {} rows of targets",
+                y.shape()[0]
+            )));
+        }
+        let divisors = Divisors::new(lr, self.config.fraction_bits, batch)?;
+        self.check_gradient_bound(&x, batch)?;
+        let series = Series::training(self.attempts)?;
+
+        // From here on P2 may see values masked under these numbers.
+        self.attempts += 1;
+        let trace = self.forward(arith, &x, series)?;
+        let layers = self.backward(arith, &trace, &y, divisors, series)?;
+        self.layers = layers;
+        self.steps += 1;
+        Ok(())
+    }
+
+    /// The layers after the update.
+    fn backward<A>(
+        &self,
+        arith: &A,
+        trace: &Trace<S>,
+        y: &Tensor<S>,
+        divisors: Divisors,
+        series: Series,
+    ) -> Result<Vec<Layer<S>>>
+    where
+        A: Arithmetic<Elements = S> + ?Sized,
+    {
+        let (activation_bits, weight_bits) = (self.config.activation_bits, self.config.weight_bits);
+        let mut updated = Vec::with_capacity(self.layers.len());
+        let mut delta = at_most(&y.sub(&trace.output)?, activation_bits)?;
+        for (l, layer) in self.layers.iter().enumerate().rev() {
+            if let Some(derivative) = &trace.derivatives[l] {
+                delta = arith.select(derivative, &delta)?;
+            }
+            let division = Division {
+                divisor: divisors.weights,
+                scale_drop: self.config.fraction_bits,
+                rounding: Some((&self.rounding, series.number(l, Role::Weights))),
+            };
+            let gradient = arith.matmul_divide(&trace.inputs[l].transpose(), &delta, division)?;
+            let weight = layer.weight.add(&gradient)?;
+
+            let division = Division {
+                divisor: divisors.biases,
+                scale_drop: 0,
+                rounding: Some((&self.rounding, series.number(l, Role::Biases))),
+            };
+            let bias = layer
+                .bias
+                .add(&arith.divide(&delta.sum(Some(0))?, division)?)?;
+
+            // The weights from before the update, and nothing for the inputs of the network.
+            if l > 0 {
+                let number = series.number(l, Role::Backward);
+                let back =
+                    self.rescaled_product(arith, &delta, &layer.weight.transpose(), number)?;
+                delta = at_most(&back, activation_bits)?;
+            }
+            updated.push(Layer {
+                weight: at_most(&weight, weight_bits)?,
+                bias: at_most(&bias, weight_bits)?,
+                activation: layer.activation,
+            });
+        }
+        updated.reverse();
+        Ok(updated)
+    }
+
+    /// The gradient of the weights is the only product whose bound depends on the batch: too
+    /// large a batch is refused before anything is sent.
+    fn check_gradient_bound(&self, x: &Tensor<S>, batch: usize) -> Result<()> {
+        let limit = x.storage().max_bound();
+        let widest = crate::tensor::Meta {
+            scale: self.config.fraction_bits,
+            bound: self.config.activation_bits,
+        };
+        widest.matmul(widest, batch, limit).map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn divisors() {
+        let of = |lr, f, batch| Divisors::new(lr, f, batch).map(|d| (d.weights, d.biases));
+        assert_eq!(of(0.5, 10, 40), Ok((81920, 80)));
+        assert_eq!(of(0.3, 16, 32), Ok((6_990_507, 107)));
+        assert_eq!(of(2.0, 16, 1), Ok((32768, 1)));
+        for (lr, batch) in [
+            (0.0, 1),
+            (-1.0, 1),
+            (f64::NAN, 1),
+            (f64::INFINITY, 1),
+            (2.1, 1),
+            (100.0, 40),
+            (1e-300, 40),
+        ] {
+            let error = of(lr, 16, batch).unwrap_err();
+            assert!(error.to_string().contains("learning rate"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Additive masks: how P1 hides values from P2, packed into slots, and how P2 opens the packs.
+
+use super::wide::{self, Wide};
+use crate::error::Result;
+use crate::modular::{Limbs, Residues, exponentiation};
+use crate::paillier::{PrivateKey, PublicKey, Slots};
+use crate::random::Random;
+use zeroize::Zeroizing;
+
+/// Values in slots, as they travel: slot v stands for v − 2^offset_bits (v itself where that is 0).
+pub struct Packed {
+    pub slots: Slots,
+    pub offset_bits: u32,
+    pub ciphertexts: Residues,
+}
+
+/// What P1 needs to hide values from P2.
+pub struct Masker<'a> {
+    pub key: &'a PublicKey,
+    pub sigma: u32,
+    pub random: &'a Random,
+}
+
+impl Masker<'_> {
+    /// Bits of a mask for values of `bound` bits: with the offset, values span 2^(bound+1), and the
+    /// sum hides them up to 2^−σ.
+    pub fn mask_bits(&self, bound: u32) -> u32 {
+        bound + 1 + self.sigma
+    }
+
+    /// Fresh masks for values of `bound` bits.
+    pub fn masks(&self, count: usize, bound: u32) -> Result<Limbs> {
+        self.random.limbs(count, self.mask_bits(bound) as usize)
+    }
+
+    /// Packs E[x_i + 2^bound + mask_i], line by line, into slots of `slot_bits` bits.
+    pub fn mask_packs(
+        &self,
+        packs: &Residues,
+        slots: Slots,
+        bound: u32,
+        masks: &Limbs,
+    ) -> Result<Packed> {
+        let offset = wide::power_of_two(bound);
+        let hidden = Zeroizing::new(
+            (0..masks.rows())
+                .map(|i| wide::from_row(masks.row(i)).wrapping_add(&offset))
+                .collect::<Vec<_>>(),
+        );
+        self.conceal(packs, slots, &hidden, bound)
+    }
+
+    /// As [`Masker::mask_packs`] for values of their own ciphertexts, in one line of slots as
+    /// narrow as they can be: bound + σ + 2 bits.
+    pub fn mask(&self, values: &Residues, bound: u32, masks: &Limbs) -> Result<Packed> {
+        let slots = self.slots(bound + self.sigma + 2, 1, values.len())?;
+        self.mask_packs(&gather_packs(values, None, &slots), slots, bound, masks)
+    }
+
+    /// A layout in the plaintext space of the key.
+    pub fn slots(&self, bits: u32, lines: usize, per_line: usize) -> Result<Slots> {
+        Slots::new(self.key.bits(), bits, lines, per_line)
+    }
+
+    /// Adds clear values to packed ones, every sum in [0, 2^bits of a slot), and re-randomises
+    /// with full-length exponents (P2 knows the factors of N and could otherwise read how a
+    /// ciphertext was made out of its random part).
+    pub fn conceal(
+        &self,
+        packs: &Residues,
+        slots: Slots,
+        plain: &[Wide],
+        offset_bits: u32,
+    ) -> Result<Packed> {
+        let plain = slots.pack(&rows(plain), self.key.modulus().width());
+        let masked = packs.multiply(&self.key.embed(&plain));
+        Ok(Packed {
+            slots,
+            offset_bits,
+            ciphertexts: self.key.rerandomize(&masked, self.sigma, self.random)?,
+        })
+    }
+}
+
+/// Packs E[x_i·e_i] (E[x_i] without exponents) into the slots of a layout.
+pub fn gather_packs(
+    values: &Residues,
+    exponents: Option<&exponentiation::Exponents<'_>>,
+    slots: &Slots,
+) -> Residues {
+    exponentiation::pack(
+        values,
+        exponents,
+        slots.bits(),
+        slots.per_pack(),
+        &slots.places(),
+    )
+}
+
+/// Non-negative integers as rows of eight limbs.
+pub fn rows(values: &[Wide]) -> Limbs {
+    let mut out = Limbs::zeros(values.len(), wide::LIMBS);
+    for (i, x) in values.iter().enumerate() {
+        out.row_mut(i).copy_from_slice(x.as_words());
+    }
+    out
+}
+
+/// P2's side: the masked values, offset removed.
+pub fn open(packed: &Packed, key: &PrivateKey) -> Result<Zeroizing<Vec<Wide>>> {
+    let values = packed.slots.unpack(&key.decrypt(&packed.ciphertexts)?);
+    let offset = match packed.offset_bits {
+        0 => Wide::ZERO,
+        bits => wide::power_of_two(bits),
+    };
+    Ok(Zeroizing::new(
+        (0..values.rows())
+            .map(|i| wide::from_row(values.row(i)).wrapping_sub(&offset))
+            .collect(),
+    ))
+}

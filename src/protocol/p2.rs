@@ -1,0 +1,108 @@
+//! P2, the key server: answers requests, one at a time or many at once, and remembers nothing.
+
+use super::message::{self, Operation};
+use super::{bilinear, compare, divide, fused};
+use crate::error::Result;
+use crate::paillier::{Encrypt, PrivateKey, PublicKey};
+use crate::random::Random;
+
+/// The widest slot, that of a packed product: a bound of 126 bits, twice 128 of σ, 4 more.
+pub(super) const MAX_SLOT_BITS: u32 = 386;
+
+/// Values and answers of one request: what P2 allocates stays in proportion.
+pub(super) const MAX_VALUES: usize = 1 << 24;
+
+/// The longest product of masked values, so that sums of them fit the integers that P2 uses.
+pub(super) const MAX_PRODUCT_BITS: usize = 500;
+
+/// The party that holds the private key. It keeps no state between requests, so any replica with
+/// the same key can answer. Shareable between threads.
+#[derive(Debug)]
+pub struct P2 {
+    key: PrivateKey,
+    random: Random,
+}
+
+impl P2 {
+    /// P2 for one key.
+    pub fn new(key: PrivateKey) -> Self {
+        Self {
+            key,
+            random: Random::os(),
+        }
+    }
+
+    /// The public half of its key.
+    pub fn key(&self) -> &PublicKey {
+        self.key.public()
+    }
+
+    /// The reply to a request of P1. No plaintext leaves, and no error depends on one: a slot
+    /// that overflows, because P1's bounds are wrong, garbles its neighbours in silence.
+    ///
+    /// # Errors
+    /// [`crate::Error::Malformed`], [`crate::Error::Limit`] for bytes that are no request;
+    /// [`crate::Error::KeyMismatch`] for another key's.
+    pub fn answer(&self, request: &[u8]) -> Result<Vec<u8>> {
+        let before = self.key.operations();
+        let (operation, reader) = message::read_request(request, self.key())?;
+        let (key, random) = (&self.key, &self.random);
+        let ciphertexts = match operation {
+            Operation::Multiply | Operation::Matmul => {
+                bilinear::answer(operation, reader, key, random)?
+            }
+            Operation::Divide | Operation::Refresh => {
+                divide::answer(operation, reader, key, random)?
+            }
+            Operation::Relu | Operation::Select => compare::answer(operation, reader, key, random)?,
+            Operation::MatmulDivide => fused::answer(reader, key, random)?,
+        };
+        let operations = self.key.operations() - before;
+        Ok(message::reply(
+            operation,
+            self.key(),
+            operations,
+            &ciphertexts,
+        ))
+    }
+
+    /// What P2 sees when it opens a request: the masked values of each group, as decimal text.
+    /// For statistical tests of the masks only.
+    #[cfg(feature = "test-seed")]
+    pub fn view(&self, request: &[u8]) -> Result<Vec<Vec<rug::Integer>>> {
+        use super::{masking, wide};
+        let (operation, mut r) = message::read_request(request, self.key())?;
+        let groups = match operation {
+            Operation::Multiply | Operation::Matmul => {
+                r.shape()?;
+                r.shape()?;
+                2
+            }
+            Operation::Divide => {
+                r.u64()?;
+                1
+            }
+            Operation::MatmulDivide => {
+                r.u64()?;
+                4
+            }
+            Operation::Refresh => 1,
+            Operation::Relu | Operation::Select => 2,
+        };
+        (0..groups)
+            .map(|_| {
+                let packed = message::read_packed(&mut r, self.key())?;
+                let opened = masking::open(&packed, &self.key)?;
+                Ok(opened
+                    .iter()
+                    .map(|x| {
+                        let negative = wide::is_negative(x);
+                        let magnitude = wide::negate_if(x, negative);
+                        let value = crate::modular::integer_from_limbs(magnitude.as_words());
+                        if negative { -value } else { value }
+                    })
+                    .collect())
+            })
+            .collect()
+    }
+}

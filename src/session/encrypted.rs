@@ -1,0 +1,191 @@
+//! [`Session`]: drives P1's calls over a transport and counts what they cost.
+
+use super::{Arithmetic, Division};
+use crate::error::Result;
+use crate::protocol::{Call, P1, Step};
+use crate::tensor::{Ciphertexts, EncryptedTensor};
+use crate::transport::Transport;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// [`Arithmetic`] on encrypted tensors: P1 here, P2 behind the transport. Shareable between
+/// threads.
+pub struct Session {
+    p1: Arc<P1>,
+    transport: Arc<dyn Transport>,
+    statistics: Mutex<Statistics>,
+}
+
+/// What the calls of a session have cost so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Statistics {
+    /// Requests that were answered.
+    pub rounds: u64,
+    /// Bytes of requests, P1 to P2.
+    pub bytes_sent: u64,
+    /// Bytes of replies, P2 to P1.
+    pub bytes_received: u64,
+    /// Modular multiplications and squarings by P1 in calls.
+    pub p1_operations: u64,
+    /// The same by P2, in its smaller rings, as it reports them.
+    pub p2_operations: u64,
+    /// Time that P1 computed.
+    pub p1_time: Duration,
+    /// Time that P1 waited: P2 and the wire.
+    pub exchange_time: Duration,
+    /// Values that P2 saw under a mask, m: its advantage over guessing is at most m·2^−σ.
+    pub masked_values: u64,
+}
+
+impl Session {
+    /// A session of `p1` with the P2 behind `transport`.
+    pub fn new(p1: Arc<P1>, transport: Arc<dyn Transport>) -> Self {
+        Self {
+            p1,
+            transport,
+            statistics: Mutex::default(),
+        }
+    }
+
+    /// P1.
+    pub fn p1(&self) -> &P1 {
+        &self.p1
+    }
+
+    /// What it has cost so far.
+    pub fn statistics(&self) -> Statistics {
+        *self.statistics.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Counts from zero again.
+    pub fn reset_statistics(&self) {
+        *self.statistics.lock().unwrap_or_else(|e| e.into_inner()) = Statistics::default();
+    }
+
+    /// Fresh ciphertexts of the same values. Operations of a session do this by themselves for
+    /// ciphertexts of other software.
+    ///
+    /// # Errors
+    /// Those of [`P1::refresh`] and of the transport.
+    pub fn refresh(&self, x: &EncryptedTensor) -> Result<EncryptedTensor> {
+        self.one(|| self.p1.refresh(x))
+    }
+
+    /// Starts a call and drives it to its end. P1's operations are those of the key's ring while
+    /// the call ran, so calls that overlap in time share theirs between them.
+    fn drive(&self, start: impl FnOnce() -> Result<Call>) -> Result<Vec<EncryptedTensor>> {
+        let ring = self.p1.key().ring();
+        let (began, before) = (Instant::now(), ring.operations());
+        let mut cost = Statistics::default();
+        let outcome = start().and_then(|mut call| {
+            while call.step()? == Step::Send {
+                let request = call.request()?;
+                let sent = Instant::now();
+                let reply = self.transport.exchange(request)?;
+                cost.exchange_time += sent.elapsed();
+                cost.rounds += 1;
+                cost.bytes_sent += request.len() as u64;
+                cost.bytes_received += reply.len() as u64;
+                call.resume(&reply)?;
+            }
+            cost.masked_values = call.masked_values();
+            cost.p2_operations = call.peer_operations();
+            Ok(call.results()?.to_vec())
+        });
+        cost.p1_operations = ring.operations() - before;
+        cost.p1_time = began.elapsed().saturating_sub(cost.exchange_time);
+        let mut total = self.statistics.lock().unwrap_or_else(|e| e.into_inner());
+        *total = total.plus(&cost);
+        outcome
+    }
+
+    fn one(&self, start: impl FnOnce() -> Result<Call>) -> Result<EncryptedTensor> {
+        Ok(self.drive(start)?.remove(0))
+    }
+
+    /// The tensor itself, or a refreshed one where it comes from other software.
+    fn usable(&self, x: &EncryptedTensor) -> Result<EncryptedTensor> {
+        match x.storage().is_refreshed() {
+            true => Ok(x.clone()),
+            false => self.refresh(x),
+        }
+    }
+}
+
+impl Statistics {
+    fn plus(&self, other: &Self) -> Self {
+        Self {
+            rounds: self.rounds + other.rounds,
+            bytes_sent: self.bytes_sent + other.bytes_sent,
+            bytes_received: self.bytes_received + other.bytes_received,
+            p1_operations: self.p1_operations + other.p1_operations,
+            p2_operations: self.p2_operations + other.p2_operations,
+            p1_time: self.p1_time + other.p1_time,
+            exchange_time: self.exchange_time + other.exchange_time,
+            masked_values: self.masked_values + other.masked_values,
+        }
+    }
+}
+
+impl Arithmetic for Session {
+    type Elements = Ciphertexts;
+
+    fn multiply(&self, a: &EncryptedTensor, b: &EncryptedTensor) -> Result<EncryptedTensor> {
+        let (a, b) = (self.usable(a)?, self.usable(b)?);
+        self.one(|| self.p1.multiply(&a, &b))
+    }
+
+    fn matmul(&self, a: &EncryptedTensor, b: &EncryptedTensor) -> Result<EncryptedTensor> {
+        let (a, b) = (self.usable(a)?, self.usable(b)?);
+        self.one(|| self.p1.matmul(&a, &b))
+    }
+
+    fn divide(&self, x: &EncryptedTensor, division: Division<'_>) -> Result<EncryptedTensor> {
+        let x = self.usable(x)?;
+        let Division {
+            divisor,
+            scale_drop,
+            rounding,
+        } = division;
+        self.one(|| self.p1.divide(&x, divisor, scale_drop, rounding))
+    }
+
+    fn matmul_divide(
+        &self,
+        a: &EncryptedTensor,
+        b: &EncryptedTensor,
+        division: Division<'_>,
+    ) -> Result<EncryptedTensor> {
+        let (a, b) = (self.usable(a)?, self.usable(b)?);
+        let Division {
+            divisor,
+            scale_drop,
+            rounding,
+        } = division;
+        self.one(|| self.p1.matmul_divide(&a, &b, divisor, scale_drop, rounding))
+    }
+
+    fn relu(&self, x: &EncryptedTensor) -> Result<(EncryptedTensor, EncryptedTensor)> {
+        let x = self.usable(x)?;
+        let mut results = self.drive(|| self.p1.relu(&x))?;
+        let derivative = results.remove(1);
+        Ok((results.remove(0), derivative))
+    }
+
+    fn select(&self, bits: &EncryptedTensor, x: &EncryptedTensor) -> Result<EncryptedTensor> {
+        let (bits, x) = (self.usable(bits)?, self.usable(x)?);
+        self.one(|| self.p1.select(&bits, &x))
+    }
+
+    fn maximum(&self, a: &EncryptedTensor, b: &EncryptedTensor) -> Result<EncryptedTensor> {
+        let (a, b) = (self.usable(a)?, self.usable(b)?);
+        self.one(|| self.p1.maximum(&a, &b))
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Session({:?}, {:?})", self.p1.key(), self.statistics())
+    }
+}

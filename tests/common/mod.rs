@@ -1,0 +1,45 @@
+//! What the integration tests share: keys, a session and its clear twin.
+#![allow(dead_code)] // every test file uses a part of it
+
+use smlp::fixed::RoundingStream;
+use smlp::random::Random;
+use smlp::{
+    Clear, Encrypt, EncryptedTensor, InProcess, IntegerTensor, P1, P2, PrivateKey, Security,
+    Session,
+};
+use std::sync::Arc;
+
+/// A key pair, a session in process and the twin that draws the same roundings.
+pub struct Parties {
+    pub key: PrivateKey,
+    pub session: Session,
+    pub clear: Clear,
+}
+
+impl Parties {
+    pub fn new(bits: u32, sigma: u32) -> Self {
+        let key = PrivateKey::generate(bits, Security::AllowInsecure).unwrap();
+        let p1 = P1::new(key.public().clone(), sigma).unwrap();
+        let clear = Clear::new(RoundingStream::from_seed(*p1.rounding().seed()));
+        let p2 = InProcess::new(Arc::new(P2::new(key.clone())));
+        let session = Session::new(Arc::new(p1), Arc::new(p2));
+        Self {
+            key,
+            session,
+            clear,
+        }
+    }
+
+    pub fn encrypt(&self, tensor: &IntegerTensor) -> EncryptedTensor {
+        EncryptedTensor::encrypt(tensor, &self.key, &Random::os()).unwrap()
+    }
+
+    /// The encrypted tensor has the twin's integers, shape, scale and bound.
+    #[track_caller]
+    pub fn same(&self, encrypted: &EncryptedTensor, clear: &IntegerTensor) {
+        assert_eq!(encrypted.shape(), clear.shape());
+        assert_eq!(encrypted.meta(), clear.meta());
+        let decrypted = encrypted.decrypt(&self.key).unwrap();
+        assert_eq!(decrypted.values(), clear.values());
+    }
+}

@@ -1,0 +1,241 @@
+//! Every protocol against the clear twin: random shapes, signs and scales, and at the bounds.
+
+mod common;
+
+use common::Parties;
+use proptest::prelude::*;
+use smlp::{Arithmetic, Division, Error, IntegerTensor};
+use std::sync::OnceLock;
+
+fn parties() -> &'static Parties {
+    static PARTIES: OnceLock<Parties> = OnceLock::new();
+    PARTIES.get_or_init(|| Parties::new(512, 40))
+}
+
+fn plain(divisor: u64, scale_drop: u32) -> Division<'static> {
+    Division {
+        divisor,
+        scale_drop,
+        rounding: None,
+    }
+}
+
+/// A tensor of the given shape whose values use the whole bound, both ends included.
+fn tensor(shape: &[usize], bound: u32, seed: u64) -> IntegerTensor {
+    let count: usize = shape.iter().product();
+    let top = (1i128 << bound) - 1;
+    let mut state = u128::from(seed) | 1;
+    let values = (0..count)
+        .map(|i| {
+            state = state
+                .wrapping_mul(0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645)
+                .wrapping_add(0x5851_f42d_4c95_7f2d);
+            match (i + seed as usize) % 7 {
+                0 => top,
+                1 => -top,
+                2 => 0,
+                3 => -1,
+                _ => ((state ^ (state >> 59)) as i128) % (top + 1),
+            }
+        })
+        .collect();
+    IntegerTensor::from_i128(shape, values, seed as u32 % 30, bound).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn products_broadcast_like_the_twin(
+        rows in 1usize..4, columns in 1usize..5, a in 1u32..60, b in 1u32..60, seed: u64,
+        stretch in 0usize..4,
+    ) {
+        let p = parties();
+        let other = [vec![rows, columns], vec![columns], vec![rows, 1], vec![2, 1, columns]];
+        let (x, y) = (tensor(&[rows, columns], a, seed), tensor(&other[stretch], b, seed >> 7));
+        let (ex, ey) = (p.encrypt(&x), p.encrypt(&y));
+        p.same(&p.session.multiply(&ex, &ey).unwrap(), &p.clear.multiply(&x, &y).unwrap());
+    }
+
+    #[test]
+    fn matrix_products_equal_the_twin(
+        m in 1usize..5, inner in 1usize..5, q in 1usize..5, a in 1u32..60, b in 1u32..60, seed: u64,
+    ) {
+        let p = parties();
+        let (x, y) = (tensor(&[m, inner], a, seed), tensor(&[inner, q], b, seed >> 9));
+        let (ex, ey) = (p.encrypt(&x), p.encrypt(&y));
+        p.same(&p.session.matmul(&ex, &ey).unwrap(), &p.clear.matmul(&x, &y).unwrap());
+        // Views reach the protocol like copies do.
+        let (xt, ext) = (x.transpose(), ex.transpose());
+        p.same(&p.session.matmul(&ext, &ex).unwrap(), &p.clear.matmul(&xt, &x).unwrap());
+    }
+
+    #[test]
+    fn fused_products_and_quotients_equal_the_twin(
+        m in 1usize..6, inner in 1usize..5, q in 1usize..6, a in 1u32..60, b in 1u32..60, seed: u64,
+        divisor in prop_oneof![1u64..5, 1u64..1 << 40, (0u32..40).prop_map(|s| 1 << s)],
+    ) {
+        let p = parties();
+        let (x, y) = (tensor(&[m, inner], a, seed), tensor(&[inner, q], b, seed >> 9));
+        let (ex, ey) = (p.encrypt(&x), p.encrypt(&y));
+        let rounding = smlp::fixed::RoundingStream::from_seed([4; 32]);
+        let division = Division { divisor, scale_drop: 0, rounding: Some((&rounding, seed >> 1)) };
+        p.same(
+            &p.session.matmul_divide(&ex, &ey, division).unwrap(),
+            &p.clear.matmul_divide(&x, &y, division).unwrap(),
+        );
+    }
+
+    #[test]
+    fn quotients_equal_the_twin(
+        n in 1usize..9, bound in 1u32..120, divisor in prop_oneof![1u64..5, any::<u64>(), (0u32..63).prop_map(|s| 1 << s)],
+        seed: u64,
+    ) {
+        let p = parties();
+        let divisor = divisor.max(1);
+        // One stream each, used in step.
+        let x = tensor(&[n], bound, seed);
+        let rounding = smlp::fixed::RoundingStream::from_seed([3; 32]);
+        let division = Division { divisor, scale_drop: 0, rounding: Some((&rounding, seed >> 1)) };
+        let got = p.session.divide(&p.encrypt(&x), division).unwrap();
+        p.same(&got, &p.clear.divide(&x, division).unwrap());
+        for (q, x) in got.decrypt(&p.key).unwrap().values().iter().zip(x.values()) {
+            let floor = x.div_euclid(i128::from(divisor));
+            assert!(*q == floor || *q == floor + 1);
+        }
+    }
+
+    #[test]
+    fn comparisons_and_selections_equal_the_twin(n in 1usize..12, bound in 1u32..110, seed: u64) {
+        let p = parties();
+        let x = tensor(&[n], bound, seed);
+        let (relu, bits) = p.session.relu(&p.encrypt(&x)).unwrap();
+        let (clear_relu, clear_bits) = p.clear.relu(&x).unwrap();
+        p.same(&relu, &clear_relu);
+        p.same(&bits, &clear_bits);
+        let y = tensor(&[n], bound, seed >> 3);
+        p.same(
+            &p.session.select(&bits, &p.encrypt(&y)).unwrap(),
+            &p.clear.select(&clear_bits, &y).unwrap(),
+        );
+        let z = tensor(&[2, 1], bound, seed); // broadcasts, and has x's scale
+        p.same(
+            &p.session.maximum(&p.encrypt(&x), &p.encrypt(&z)).unwrap(),
+            &p.clear.maximum(&x, &z).unwrap(),
+        );
+    }
+}
+
+#[test]
+fn own_rounding_streams_run_in_step() {
+    let p = Parties::new(256, 40);
+    let x = tensor(&[3, 4], 30, 17);
+    let encrypted = p.encrypt(&x);
+    for d in [7, 1 << 10, 3] {
+        p.same(
+            &p.session.divide(&encrypted, plain(d, 0)).unwrap(),
+            &p.clear.divide(&x, plain(d, 0)).unwrap(),
+        );
+    }
+}
+
+#[test]
+fn the_bound_fits_and_one_past_it_is_refused() {
+    // 126 bits of bound are the most a product may have; the widest masks still come off.
+    let p = Parties::new(512, 128);
+    let (x, y) = (tensor(&[9], 63, 1), tensor(&[9], 63, 2));
+    let (ex, ey) = (p.encrypt(&x), p.encrypt(&y));
+    let product = p.session.multiply(&ex, &ey).unwrap();
+    p.same(&product, &p.clear.multiply(&x, &y).unwrap());
+    let (relu, _) = p.session.relu(&product).unwrap();
+    p.same(
+        &relu,
+        &p.clear.relu(&p.clear.multiply(&x, &y).unwrap()).unwrap().0,
+    );
+    p.same(
+        &p.session.divide(&product, plain(u64::MAX, 0)).unwrap(),
+        &p.clear
+            .divide(&p.clear.multiply(&x, &y).unwrap(), plain(u64::MAX, 0))
+            .unwrap(),
+    );
+    let wide = ey.assume_bound(64).unwrap();
+    let error = p.session.multiply(&ex, &wide).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Bound {
+                needed: 127,
+                limit: 126,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let error = p.session.matmul(&ex, &ey).unwrap_err();
+    assert!(matches!(error, Error::Bound { needed: 130, .. }), "{error}");
+    // A key whose plaintexts cannot hold a masked value says so before anything is sent.
+    let small = Parties::new(64, 40);
+    let x = small.encrypt(&tensor(&[2], 30, 1));
+    let error = small.session.divide(&x, plain(2, 0)).unwrap_err();
+    assert!(matches!(error, Error::Bound { limit: 62, .. }), "{error}");
+    assert_eq!(small.session.statistics().rounds, 0);
+}
+
+#[test]
+fn real_keys_agree_too() {
+    for bits in [2048, 3072] {
+        let p = Parties::new(bits, 64);
+        let (x, y) = (tensor(&[2, 3], 20, 5), tensor(&[3, 2], 20, 9));
+        let (ex, ey) = (p.encrypt(&x), p.encrypt(&y));
+        let product = p.session.matmul(&ex, &ey).unwrap();
+        let clear = p.clear.matmul(&x, &y).unwrap();
+        p.same(&product, &clear);
+        let (relu, bits) = p.session.relu(&product).unwrap();
+        let (clear_relu, clear_bits) = p.clear.relu(&clear).unwrap();
+        p.same(&relu, &clear_relu);
+        p.same(
+            &p.session.select(&bits, &product).unwrap(),
+            &p.clear.select(&clear_bits, &clear).unwrap(),
+        );
+        p.same(
+            &p.session.divide(&relu, plain(1 << 12, 5)).unwrap(),
+            &p.clear.divide(&clear_relu, plain(1 << 12, 5)).unwrap(),
+        );
+        assert_eq!(p.session.statistics().rounds, 4);
+    }
+}
+
+#[test]
+fn empty_tensors_need_no_question() {
+    let p = parties();
+    let x = IntegerTensor::from_i64(&[0, 3], &[], None).unwrap();
+    let e = p.encrypt(&x);
+    let rounds = p.session.statistics().rounds;
+    p.same(
+        &p.session.multiply(&e, &e).unwrap(),
+        &p.clear.multiply(&x, &x).unwrap(),
+    );
+    p.same(
+        &p.session.divide(&e, plain(3, 0)).unwrap(),
+        &p.clear.divide(&x, plain(3, 0)).unwrap(),
+    );
+    assert_eq!(p.session.relu(&e).unwrap().1.shape(), [0, 3]);
+    assert_eq!(p.session.statistics().rounds, rounds);
+}
+
+#[test]
+fn foreign_ciphertexts_are_refreshed_before_use() {
+    let p = parties();
+    let x = IntegerTensor::from_i64(&[3], &[5, -6, 7], None).unwrap();
+    let (each, bytes) = p.encrypt(&x).to_ciphertexts().unwrap();
+    let foreign =
+        smlp::EncryptedTensor::from_ciphertexts(&bytes, each, &[3], 0, 56, p.session.p1().key())
+            .unwrap();
+    let error = p.session.p1().multiply(&foreign, &foreign).unwrap_err();
+    assert!(error.to_string().contains("refresh"), "{error}");
+    p.same(&p.session.refresh(&foreign).unwrap(), &x);
+    p.same(
+        &p.session.multiply(&foreign, &foreign).unwrap(),
+        &p.clear.multiply(&x, &x).unwrap(),
+    );
+}
