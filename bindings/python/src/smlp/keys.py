@@ -1,0 +1,172 @@
+"""Keys: the data owner makes a pair, P1 gets the public half, P2 the private one."""
+
+from __future__ import annotations
+
+import operator
+import os
+from typing import Any, NamedTuple
+
+from ._native import (
+    Handle,
+    NativeObject,
+    bytes_of,
+    create,
+    filled,
+    lib,
+    path_bytes,
+    read_only,
+    unsigned,
+    value_of,
+)
+from .errors import InvalidArgumentError, UnsupportedError
+
+#: Bits of the modulus when the caller names none.
+DEFAULT_KEY_BITS = 3072
+_ALLOW_INSECURE = 1
+
+
+class PublicKey(NativeObject):
+    """Encrypts, and lets P1 compute. Immutable; usable from several threads."""
+
+    @classmethod
+    def from_modulus(cls, modulus: int, *, allow_insecure: bool = False) -> PublicKey:
+        """The key of other Paillier software, from its modulus N alone (generator N + 1).
+
+        Raises :class:`InsecureError` below 2048 bits unless ``allow_insecure``,
+        :class:`InvalidArgumentError` for a number that cannot be a modulus.
+        """
+        modulus = operator.index(modulus)
+        if modulus <= 0:
+            raise InvalidArgumentError("a modulus is a positive integer")
+        data = modulus.to_bytes((modulus.bit_length() + 7) // 8, "big")
+        flags = _flags(allow_insecure)
+        return cls(create(lib.smlp_public_key_from_modulus, data, len(data), flags))
+
+    @classmethod
+    def from_bytes(cls, data: Any, *, allow_insecure: bool = False) -> PublicKey:
+        """Reads what :meth:`to_bytes` wrote. Raises :class:`MalformedError`."""
+        data = read_only(data)
+        flags = _flags(allow_insecure)
+        return cls(create(lib.smlp_public_key_from_bytes, data, len(data), flags))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, allow_insecure: bool = False) -> PublicKey:
+        """Reads what :meth:`save` wrote. Raises :class:`IoError` or :class:`MalformedError`."""
+        return cls(create(lib.smlp_public_key_load, path_bytes(path), _flags(allow_insecure)))
+
+    def to_bytes(self) -> bytes:
+        """The public key alone; there is nothing secret in it."""
+        return bytes_of(lib.smlp_public_key_to_bytes, self._handle)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the key to a file."""
+        lib.smlp_public_key_save(self._handle, path_bytes(path))
+
+    @property
+    def n(self) -> int:
+        """The modulus N."""
+        return int.from_bytes(bytes_of(lib.smlp_public_key_modulus, self._handle), "big")
+
+    @property
+    def bits(self) -> int:
+        """Bits of N."""
+        return int(value_of(lib.smlp_public_key_bits, self._handle))
+
+    @property
+    def id(self) -> str:
+        """SHA-256 of N in hexadecimal: the name under which tensors know their key."""
+        return filled(lib.smlp_public_key_id, self._handle, 32).hex()
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the key came from other software, with slower encryption."""
+        return bool(value_of(lib.smlp_public_key_is_foreign, self._handle))
+
+    def __eq__(self, other: object) -> bool:
+        return self.id == other.id if isinstance(other, PublicKey) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __copy__(self) -> PublicKey:
+        return self
+
+    def __deepcopy__(self, _memo: Any) -> PublicKey:
+        return self
+
+    def __repr__(self) -> str:
+        return f"<smlp.PublicKey {self.bits} bits, id {self.id[:16]}…>"
+
+
+class PrivateKey(NativeObject):
+    """Decrypts. Belongs to the data owner and to P2, never to P1."""
+
+    @classmethod
+    def from_bytes(cls, data: Any, *, allow_insecure: bool = False) -> PrivateKey:
+        """Reads what :meth:`to_bytes` wrote. Raises :class:`MalformedError`."""
+        data = read_only(data)
+        flags = _flags(allow_insecure)
+        return cls(create(lib.smlp_private_key_from_bytes, data, len(data), flags))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, allow_insecure: bool = False) -> PrivateKey:
+        """Reads what :meth:`save` wrote. Raises :class:`IoError` or :class:`MalformedError`."""
+        return cls(create(lib.smlp_private_key_load, path_bytes(path), _flags(allow_insecure)))
+
+    def to_bytes(self) -> bytes:
+        """The secret in the clear. Python cannot erase bytes objects: prefer :meth:`save`."""
+        return bytes_of(lib.smlp_private_key_to_bytes, self._handle)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes a new file that only its owner may read; refuses to replace one."""
+        lib.smlp_private_key_save(self._handle, path_bytes(path))
+
+    @property
+    def public(self) -> PublicKey:
+        """The public half."""
+        return PublicKey(create(lib.smlp_private_key_public, self._handle))
+
+    def __copy__(self) -> PrivateKey:
+        return self
+
+    def __deepcopy__(self, _memo: Any) -> PrivateKey:
+        return self
+
+    def __repr__(self) -> str:
+        return f"<smlp.PrivateKey of {self.public!r}>"
+
+
+class KeyPair(NamedTuple):
+    """Both halves, as :func:`keygen` makes them."""
+
+    public: PublicKey
+    private: PrivateKey
+
+
+def keygen(bits: int = DEFAULT_KEY_BITS, allow_insecure: bool = False) -> KeyPair:
+    """Makes a key pair with a modulus of ``bits`` bits (even).
+
+    Raises :class:`InsecureError` below 2048 bits unless ``allow_insecure``, which is for tests.
+    """
+    private = PrivateKey(
+        create(lib.smlp_private_key_generate, unsigned("bits", bits), _flags(allow_insecure))
+    )
+    return KeyPair(private.public, private)
+
+
+def public_handle(key: Any) -> Handle:
+    """The handle of a public key; says so when the caller passed something else."""
+    if not isinstance(key, PublicKey):
+        raise UnsupportedError(f"expected an smlp.PublicKey, got {type(key).__name__}")
+    return key._handle
+
+
+def private_handle(key: Any) -> Handle:
+    """The handle of a private key; says so when the caller passed something else."""
+    if not isinstance(key, PrivateKey):
+        raise UnsupportedError(f"expected an smlp.PrivateKey, got {type(key).__name__}")
+    return key._handle
+
+
+def _flags(allow_insecure: bool) -> int:
+    return _ALLOW_INSECURE if allow_insecure else 0

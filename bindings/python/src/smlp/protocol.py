@@ -1,0 +1,204 @@
+"""P1, P2 and the messages between them, for those who carry the bytes themselves.
+
+An operation of P1 is a :class:`Call`: send ``call.request`` to P2, give its answer to
+``call.resume``, and repeat until that returns True::
+
+    call = p1.matmul(a, b)
+    while not call.resume(send_to_p2(call.request)):
+        pass
+    product = call.result()
+
+:class:`smlp.Session` does this by itself over a :class:`Transport`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ._native import (
+    EXCHANGE,
+    Exclusive,
+    Handle,
+    NativeObject,
+    bytes_of,
+    create,
+    filled,
+    lib,
+    read_only,
+    unsigned,
+)
+from .errors import SmlpError, TransportError, UnsupportedError
+from .keys import PrivateKey, PublicKey, private_handle, public_handle
+from .tensor import Tensor, tensor_handle, wrap
+
+#: Bits of statistical security of the masks when the caller names none.
+DEFAULT_SIGMA = 64
+
+
+class P1(NativeObject):
+    """The compute server's side: holds the public key and draws the masks.
+
+    ``sigma`` (40 to 128) is the statistical security of every mask in bits: P2's advantage is at
+    most m·2^−sigma over m masked values. Usable from several threads.
+    """
+
+    def __init__(self, key: PublicKey, sigma: int = DEFAULT_SIGMA) -> None:
+        super().__init__(create(lib.smlp_p1_new, public_handle(key), unsigned("sigma", sigma)))
+        self.sigma = sigma
+
+    @property
+    def rounding_seed(self) -> bytes:
+        """The 32 bytes behind its rounding, for a :class:`smlp.ClearSession` that rounds alike.
+
+        Who knows them and sees P2's messages learns x mod d of every division: only for tests.
+        """
+        return filled(lib.smlp_p1_rounding_seed, self._handle, 32)
+
+    def multiply(self, left: Tensor, right: Tensor) -> Call:
+        """Element-wise product of shapes that broadcast. Scales and bounds add up."""
+        return self._call(lib.smlp_p1_multiply, left, right)
+
+    def matmul(self, left: Tensor, right: Tensor) -> Call:
+        """Matrix product. Scales add up."""
+        return self._call(lib.smlp_p1_matmul, left, right)
+
+    def divide(self, tensor: Tensor, divisor: int, scale_drop: int = 0) -> Call:
+        """(x + r) // divisor with r uniform in [0, divisor); drops so many fraction bits."""
+        handle = tensor_handle(tensor)
+        numbers = unsigned("divisor", divisor, 64), unsigned("scale_drop", scale_drop)
+        return Call(create(lib.smlp_p1_divide, self._handle, handle, *numbers))
+
+    def relu(self, tensor: Tensor) -> Call:
+        """Result 0 is max(x, 0), result 1 its derivative (1 where x ≥ 0, else 0)."""
+        return self._call(lib.smlp_p1_relu, tensor)
+
+    def select(self, bits: Tensor, tensor: Tensor) -> Call:
+        """Product bits · x for a tensor of zeros and ones of the same shape."""
+        return self._call(lib.smlp_p1_select, bits, tensor)
+
+    def maximum(self, left: Tensor, right: Tensor) -> Call:
+        """Element-wise maximum of shapes that broadcast."""
+        return self._call(lib.smlp_p1_maximum, left, right)
+
+    def refresh(self, tensor: Tensor) -> Call:
+        """The same values in fresh ciphertexts; what foreign ciphertexts need first."""
+        return self._call(lib.smlp_p1_refresh, tensor)
+
+    def _call(self, function: Any, *tensors: Tensor) -> Call:
+        return Call(create(function, self._handle, *map(tensor_handle, tensors)))
+
+    def __repr__(self) -> str:
+        return f"<smlp.P1 sigma {self.sigma}>"
+
+
+class Call(NativeObject):
+    """One operation of P1 on its way. The first failure is final; P1's tensors stay untouched."""
+
+    def __init__(self, handle: Handle) -> None:
+        super().__init__(handle)
+        self._exclusive = Exclusive("call")
+
+    @property
+    def request(self) -> bytes:
+        """What P2 has to answer next. Raises :class:`FinishedError` when there is nothing left."""
+        data, length = ctypes.c_void_p(), ctypes.c_size_t()
+        with self._exclusive.held():
+            lib.smlp_call_request(self._handle, ctypes.byref(data), ctypes.byref(length))
+            return ctypes.string_at(data, length.value) if length.value else b""
+
+    def resume(self, reply: Any) -> bool:
+        """Takes P2's answer. True when the result is there, False when another request is."""
+        reply = read_only(reply)
+        done = ctypes.c_bool()
+        with self._exclusive.held():
+            lib.smlp_call_resume(self._handle, reply, len(reply), ctypes.byref(done))
+        return done.value
+
+    def result(self, index: int = 0) -> Tensor:
+        """A result, once :meth:`resume` has returned True."""
+        with self._exclusive.held():
+            return wrap(create(lib.smlp_call_result, self._handle, unsigned("index", index, 64)))
+
+
+class P2(NativeObject):
+    """The key server's side: holds the private key and answers masked questions, without state."""
+
+    def __init__(self, key: PrivateKey) -> None:
+        super().__init__(create(lib.smlp_p2_new, private_handle(key)))
+
+    def answer(self, request: Any) -> bytes:
+        """The reply to one request of P1. Usable from several threads.
+
+        Raises :class:`MalformedError`, :class:`LimitError` or :class:`KeyMismatchError` for
+        requests that are none.
+        """
+        request = read_only(request)
+        return bytes_of(lib.smlp_p2_answer, self._handle, request, len(request))
+
+    def __repr__(self) -> str:
+        return "<smlp.P2>"
+
+
+class Transport(ABC):
+    """Carries a request to P2 and brings back the reply. Subclass it, or pass any callable."""
+
+    @abstractmethod
+    def exchange(self, request: bytes) -> bytes:
+        """Returns P2's reply. Whatever it raises reaches the caller of the session."""
+
+
+class NativeTransport:
+    """What a session holds: the library's transport, and the Python side that it calls back."""
+
+    def __init__(self, peer: P2 | Transport | Callable[[bytes], bytes]) -> None:
+        self._failed = threading.local()
+        # The library keeps P2 itself; the callback and what it calls have to live here.
+        if isinstance(peer, P2):
+            self.handle = create(lib.smlp_transport_in_process, peer._handle)
+            return
+        exchange = peer.exchange if isinstance(peer, Transport) else peer
+        if not callable(exchange):
+            raise UnsupportedError(
+                "the second argument of a session is an smlp.P2, an smlp.Transport, or a callable "
+                f"from bytes to bytes, not {type(peer).__name__}"
+            )
+        self._callback = EXCHANGE(_exchanging(exchange, self._failed))
+        self.handle = create(lib.smlp_transport_callback, self._callback, None)
+
+    @contextlib.contextmanager
+    def calling(self) -> Iterator[None]:
+        """Around every call of the library that may use the transport.
+
+        What the callback raised in this thread is raised in place of the library's error.
+        """
+        self._failed.error = None
+        try:
+            yield
+        except SmlpError:
+            original, self._failed.error = self._failed.error, None
+            if original is None:
+                raise
+            if isinstance(original, Exception):
+                raise TransportError(f"the transport raised {original!r}") from original
+            # KeyboardInterrupt, SystemExit: not for a handler of transport errors.
+            raise original from None
+
+
+def _exchanging(exchange: Callable[[bytes], bytes], failed: Any) -> Callable[..., int]:
+    """The C callback. It refers to no session, so that sessions can be freed."""
+
+    def callback(_userdata: Any, request: int | None, length: int, reply: Any) -> int:
+        try:
+            answer = read_only(exchange(ctypes.string_at(request, length) if request else b""))
+            lib.smlp_reply_write(reply, answer, len(answer))
+        except BaseException as error:
+            failed.error = error
+            return 1
+        return 0
+
+    return callback

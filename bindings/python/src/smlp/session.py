@@ -1,0 +1,175 @@
+"""Sessions: the operations that need both servers, as if there were only one.
+
+:class:`Session` drives the protocols between P1 and P2. :class:`ClearSession` is its twin on
+clear integers: the same operations, scales, bounds and rounding, in microseconds. Sums, shapes and
+products with clear numbers need no session: they are operators and methods of tensors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ._native import TENSOR, Handle, NativeObject, create, lib, read_only, unsigned, value_of
+from .errors import InvalidArgumentError, UnsupportedError
+from .protocol import P1, P2, NativeTransport, Transport
+from .tensor import Tensor, tensor_handle, wrap
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What a session has cost since it began or since ``reset_statistics``."""
+
+    rounds: int
+    """Messages that P1 sent and P2 answered."""
+    bytes_sent: int
+    bytes_received: int
+    p1_operations: int
+    """Modular multiplications and squarings on P1's side, modulo N²."""
+    p2_operations: int
+    """The same on P2's side, in its smaller rings, as it reports them."""
+    p1_seconds: float
+    exchange_seconds: float
+    """P2 and the wire."""
+    masked_values: int
+    """m: P2's advantage is at most m·2^−sigma."""
+
+    @property
+    def bytes(self) -> int:
+        """Both directions."""
+        return self.bytes_sent + self.bytes_received
+
+    @property
+    def seconds(self) -> float:
+        """Both parties and the wire."""
+        return self.p1_seconds + self.exchange_seconds
+
+    @property
+    def operations(self) -> int:
+        """Both parties."""
+        return self.p1_operations + self.p2_operations
+
+
+class BaseSession(NativeObject):
+    """What both kinds of session can do. Usable from several threads."""
+
+    def multiply(self, left: Tensor, right: Tensor) -> Tensor:
+        """Element-wise product of shapes that broadcast. Scales and bounds add up."""
+        return self._run(lib.smlp_session_multiply, left, right)
+
+    def matmul(self, left: Tensor, right: Tensor) -> Tensor:
+        """Matrix product, as ``numpy.matmul`` on up to two dimensions. Scales add up."""
+        return self._run(lib.smlp_session_matmul, left, right)
+
+    def divide(self, tensor: Tensor, divisor: int) -> Tensor:
+        """(x + r) // divisor on the integers, r uniform in [0, divisor); the scale stays.
+
+        An unbiased quotient: its error is below 1 unit of the last place.
+        """
+        return self._run(lib.smlp_session_divide, tensor, plus=(unsigned("divisor", divisor, 64),))
+
+    def rescale(self, tensor: Tensor, bits: int) -> Tensor:
+        """Drops ``bits`` fraction bits by dividing by 2^bits: the value stays, up to rounding."""
+        return self._run(lib.smlp_session_rescale, tensor, plus=(unsigned("bits", bits),))
+
+    def relu(self, tensor: Tensor) -> Tensor:
+        """max(x, 0). Comparing a value twice tells P2 more about its magnitude: keep the result."""
+        with self._calling():
+            out = TENSOR()
+            lib.smlp_session_relu(self._handle, tensor_handle(tensor), ctypes.byref(out), None)
+        return wrap(Handle(out))
+
+    def relu_with_derivative(self, tensor: Tensor) -> tuple[Tensor, Tensor]:
+        """max(x, 0) and its derivative: 1 where x ≥ 0, else 0 (scale 0, bound 1)."""
+        with self._calling():
+            out, slope = TENSOR(), TENSOR()
+            results = ctypes.byref(out), ctypes.byref(slope)
+            lib.smlp_session_relu(self._handle, tensor_handle(tensor), *results)
+        return wrap(Handle(out)), wrap(Handle(slope))
+
+    def select(self, bits: Tensor, tensor: Tensor) -> Tensor:
+        """Product bits · x for a tensor of zeros and ones (scale 0, bound 1) of the same shape."""
+        return self._run(lib.smlp_session_select, bits, tensor)
+
+    def maximum(self, left: Tensor, right: Tensor) -> Tensor:
+        """Element-wise maximum of shapes that broadcast: relu(left − right) + right."""
+        return self._run(lib.smlp_session_maximum, left, right)
+
+    def refresh(self, tensor: Tensor) -> Tensor:
+        """The same values in fresh ciphertexts (or as they are, in the clear)."""
+        return self._run(lib.smlp_session_refresh, tensor)
+
+    @property
+    def is_encrypted(self) -> bool:
+        """False for the clear twin."""
+        return bool(value_of(lib.smlp_session_is_encrypted, self._handle))
+
+    @property
+    def statistics(self) -> Statistics:
+        """Rounds, bytes, time and operations so far."""
+        function, handle = lib.smlp_session_statistic, self._handle
+        rounds, sent, received, p1, p2, p1_ns, exchange_ns, masked = (
+            int(value_of(function, handle, which)) for which in range(8)
+        )
+        times = p1_ns * 1e-9, exchange_ns * 1e-9
+        return Statistics(rounds, sent, received, p1, p2, *times, masked)
+
+    def reset_statistics(self) -> None:
+        """Counts from zero again."""
+        lib.smlp_session_reset_statistics(self._handle)
+
+    def _run(self, function: Any, *tensors: Tensor, plus: tuple[int, ...] = ()) -> Tensor:
+        with self._calling():
+            return wrap(create(function, self._handle, *map(tensor_handle, tensors), *plus))
+
+    def _calling(self) -> contextlib.AbstractContextManager[None]:
+        """Around every call of the library that may use a transport."""
+        return contextlib.nullcontext()
+
+
+class Session(BaseSession):
+    """Encrypted operations: P1 here, P2 in this process or behind a transport.
+
+    ``peer`` is an :class:`smlp.P2`, an :class:`smlp.Transport`, or any callable that takes the
+    bytes of a request and returns those of the reply; it is called in the thread that uses the
+    session. What it raises reaches the caller as :class:`TransportError`, with the original
+    exception as ``__cause__``.
+    """
+
+    def __init__(self, p1: P1, peer: P2 | Transport | Callable[[bytes], bytes]) -> None:
+        if not isinstance(p1, P1):
+            raise UnsupportedError(f"expected an smlp.P1, got {type(p1).__name__}")
+        self._transport = NativeTransport(peer)
+        super().__init__(create(lib.smlp_session_new, p1._handle, self._transport.handle))
+        self.p1 = p1
+
+    @property
+    def advantage(self) -> float:
+        """m·2^−sigma: what P2 can have learned so far, as a bound on its advantage."""
+        return float(self.statistics.masked_values) * 2.0**-self.p1.sigma
+
+    def _calling(self) -> contextlib.AbstractContextManager[None]:
+        return self._transport.calling()
+
+    def __repr__(self) -> str:
+        return f"<smlp.Session sigma {self.p1.sigma}>"
+
+
+class ClearSession(BaseSession):
+    """The twin: the same integers on clear tensors and networks, without key or partner.
+
+    ``seed`` (32 bytes) fixes its rounding; with ``p1.rounding_seed`` it rounds as that P1 does.
+    """
+
+    def __init__(self, seed: bytes | None = None) -> None:
+        if seed is not None:
+            seed = read_only(seed)
+            if len(seed) != 32:
+                raise InvalidArgumentError(f"a rounding seed has 32 bytes, got {len(seed)}")
+        super().__init__(create(lib.smlp_session_new_clear, seed))
+
+    def __repr__(self) -> str:
+        return "<smlp.ClearSession>"

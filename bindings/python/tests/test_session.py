@@ -1,0 +1,185 @@
+"""Operations of both servers against numpy, and integer for integer against the clear twin."""
+
+import numpy as np
+import pytest
+
+import smlp
+
+
+@pytest.fixture
+def twins(key, p2):
+    """A session and a clear one that rounds alike."""
+    p1 = smlp.P1(key.public, 40)
+    return smlp.Session(p1, p2), smlp.ClearSession(p1.rounding_seed)
+
+
+@pytest.fixture
+def opened(key):
+    def integers(tensor):
+        if isinstance(tensor, smlp.EncryptedTensor):
+            tensor = tensor.decrypt_tensor(key.private)
+        return tensor.integers()
+
+    return integers
+
+
+def small(key, array, bits=20):
+    """The same integers, encrypted and clear."""
+    clear = smlp.encode(array, fraction_bits=8, bound_bits=bits)
+    return clear.encrypt(key), clear
+
+
+def test_kinds(twins):
+    session, clear = twins
+    assert session.is_encrypted
+    assert not clear.is_encrypted
+    assert "40" in repr(session)
+    assert session.p1.sigma == 40
+    assert len(session.p1.rounding_seed) == 32
+
+
+def test_products(key, twins, opened, rng):
+    a, b = rng.normal(0, 9, (3, 4)), rng.normal(0, 9, (4, 2))
+    (x, cx), (y, cy) = small(key, a), small(key, b)
+    session, clear = twins
+    for result, twin, expected in [
+        (session.matmul(x, y), clear.matmul(cx, cy), cx.integers() @ cy.integers()),
+        (session.matmul(x[0], y), clear.matmul(cx[0], cy), cx.integers()[0] @ cy.integers()),
+        (session.multiply(x, x), clear.multiply(cx, cx), cx.integers() ** 2),
+        (
+            session.multiply(x[:, None, :2], y[:2]),
+            clear.multiply(cx[:, None, :2], cy[:2]),
+            cx.integers()[:, None, :2] * cy.integers()[:2],
+        ),
+    ]:
+        assert (result.shape, result.scale, result.bound) == (twin.shape, twin.scale, twin.bound)
+        assert result.scale == 16
+        np.testing.assert_array_equal(opened(result), expected)
+        np.testing.assert_array_equal(opened(twin), expected)
+
+
+@pytest.mark.parametrize("divisor", [1, 2, 3, 256, 1000, 2**40 + 1, 2**64 - 1])
+def test_division(key, twins, opened, rng, divisor):
+    values = np.concatenate([rng.integers(-(2**30), 2**30, 5), [0, 1, -1, divisor % 2**30]])
+    clear = smlp.encode(values, bound_bits=31)
+    session, clear_session = twins
+    for _ in range(2):
+        quotient = session.divide(clear.encrypt(key), divisor)
+        twin = clear_session.divide(clear, divisor)
+        assert quotient.bound == twin.bound
+        np.testing.assert_array_equal(opened(quotient), opened(twin))
+        floor = np.array([int(value) // divisor for value in values])
+        assert set((opened(quotient) - floor).tolist()) <= {0, 1}
+
+
+def test_rescaling(key, twins, opened, rng):
+    x, cx = small(key, rng.normal(0, 9, (2, 3)))
+    session, clear = twins
+    result = session.rescale(session.multiply(x, x), 8)
+    twin = clear.rescale(clear.multiply(cx, cx), 8)
+    assert (result.scale, twin.scale) == (8, 8)
+    np.testing.assert_array_equal(opened(result), opened(twin))
+    np.testing.assert_allclose(result.decrypt(key.private), cx.numpy() ** 2, atol=1 / 256)
+    with pytest.raises(smlp.SmlpError):
+        session.rescale(x, 9)
+
+
+def test_comparisons(key, twins, opened, rng):
+    a, b = rng.normal(0, 9, (3, 4)), rng.normal(0, 9, 4)
+    a[0] = [0, 1 / 256, -1 / 256, 500]
+    (x, cx), (y, cy) = small(key, a), small(key, b)
+    session, clear = twins
+    relu, slope = session.relu_with_derivative(x)
+    np.testing.assert_array_equal(opened(relu), np.maximum(cx.integers(), 0))
+    np.testing.assert_array_equal(opened(slope), cx.integers() >= 0)
+    assert (slope.scale, slope.bound) == (0, 1)
+    np.testing.assert_array_equal(opened(session.relu(x)), opened(relu))
+    chosen = session.select(slope, x.assume_bound(19))
+    np.testing.assert_array_equal(opened(chosen), opened(relu))
+    largest = np.maximum(cx.integers(), cy.integers())
+    np.testing.assert_array_equal(opened(session.maximum(x, y)), largest)
+    clear_relu, clear_slope = clear.relu_with_derivative(cx)
+    np.testing.assert_array_equal(opened(clear_relu), opened(relu))
+    np.testing.assert_array_equal(opened(clear_slope), opened(slope))
+    np.testing.assert_array_equal(opened(clear.maximum(cx, cy)), largest)
+    np.testing.assert_array_equal(opened(clear.select(clear_slope, cx)), opened(relu))
+
+
+def test_views_go_in(key, twins, opened):
+    array = np.arange(12).reshape(3, 4) - 5
+    x = smlp.encrypt(key, array, bound_bits=8)
+    session, _ = twins
+    np.testing.assert_array_equal(
+        opened(session.matmul(x[::-1, [2, 0]].T, x)), array[::-1, [2, 0]].T @ array
+    )
+    np.testing.assert_array_equal(opened(session.relu(x.T[1:3])), np.maximum(array.T[1:3], 0))
+
+
+def test_refreshing(key, twins, opened):
+    x = smlp.encrypt(key, [1, -2])
+    session, _ = twins
+    fresh = session.refresh(x)
+    assert opened(fresh).tolist() == [1, -2]
+    assert set(fresh.ciphertexts().tolist()).isdisjoint(x.ciphertexts().tolist())
+
+
+def test_statistics(key, twins):
+    session, _ = twins
+    assert session.statistics.rounds == 0
+    session.matmul(*[small(key, np.ones((2, 2)))[0]] * 2)
+    cost = session.statistics
+    assert cost.rounds == 1
+    assert cost.bytes_sent > 0
+    assert cost.bytes == cost.bytes_sent + cost.bytes_received
+    assert cost.operations == cost.p1_operations + cost.p2_operations > 0
+    assert cost.seconds == cost.p1_seconds + cost.exchange_seconds > 0
+    assert cost.masked_values >= 8
+    assert session.advantage == cost.masked_values * 2.0**-40
+    session.reset_statistics()
+    assert session.statistics.rounds == 0
+
+
+def test_refusals(key, other_key, twins):
+    session, clear = twins
+    x, cx = small(key, np.ones((2, 3)))
+    with pytest.raises(smlp.ShapeError):
+        session.matmul(x, x)
+    with pytest.raises(smlp.KeyMismatchError):
+        session.relu(smlp.encrypt(other_key, [1]))
+    with pytest.raises(smlp.InvalidArgumentError):
+        session.divide(x, 0)
+    with pytest.raises(smlp.InvalidArgumentError, match="divisor"):
+        session.divide(x, -3)
+    with pytest.raises(TypeError):
+        session.divide(x, 2.0)
+    with pytest.raises(smlp.UnsupportedError, match="ndarray"):
+        session.multiply(x, np.ones(3))
+    with pytest.raises(smlp.BoundError):
+        session.multiply(x.assume_bound(300), x.assume_bound(300))
+    with pytest.raises(smlp.SmlpError):
+        session.relu(cx)
+    with pytest.raises(smlp.SmlpError):
+        clear.relu(x)
+    for sigma in (39, 129, -1, 1 << 40):
+        with pytest.raises(ValueError, match=r".+"):
+            smlp.P1(key.public, sigma)
+    with pytest.raises(smlp.InvalidArgumentError, match="32 bytes"):
+        smlp.ClearSession(b"short")
+
+
+def test_clear_seeds(rng):
+    x = smlp.encode(rng.integers(-1000, 1000, 50))
+    first, second = (smlp.ClearSession(b"s" * 32).divide(x, 7).integers() for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert (smlp.ClearSession().divide(x, 7).integers() != first).any()
+
+
+def test_real_size():
+    """2048 bits and sigma 64, as in use."""
+    key = smlp.keygen(2048)
+    session = smlp.Session(smlp.P1(key.public), smlp.P2(key.private))
+    a = np.array([[1.5, -2.0], [0.25, 3.0]])
+    x = smlp.encrypt(key.public, a, bound_bits=24)
+    product = session.rescale(session.matmul(x, x), 16)
+    np.testing.assert_allclose(product.decrypt(key.private), a @ a, atol=2**-15)
+    np.testing.assert_array_equal(session.relu(x).decrypt(key.private), np.maximum(a, 0))
