@@ -29,6 +29,33 @@ def test_three_processes():
     assert "weights equal the clear twin's: True" in result.stdout
 
 
+def test_quickstart_at_a_real_key_size():
+    result = run(EXAMPLES / "quickstart.py")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert len(result.stdout.splitlines()) == 40
+
+
+def test_the_demo_draws_and_checks_itself(tmp_path):
+    picture = tmp_path / "demo.png"
+    small = ["--samples", "8", "--batch", "8", "--epochs", "2", "--sigma", "40"]
+    result = run(EXAMPLES / "xor_demo.py", *small, "--output", picture)
+    assert "weights equal the twin's  yes, every integer" in result.stdout, result.stderr
+    # Two steps learn nothing: the demo says so by its exit code.
+    assert result.returncode == 1
+    assert picture.stat().st_size > 10_000
+
+
+def test_the_installed_wheel_works_outside_the_checkout(tmp_path):
+    script = "import smlp; print(smlp.__file__, smlp.encrypt(smlp.keygen(2048), [1.5]).shape)"
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "SMLP_LIBRARY")}
+    command = [sys.executable, "-c", script]
+    output = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    assert "site-packages" in output
+    assert "(1,)" in output
+
+
 def test_private_keys_need_the_right_folder(tmp_path):
     """P1's program cannot start where there is no public key, and asks for no other."""
     result = run(EXAMPLES / "two_processes" / "p1_train.py", tmp_path, tmp_path / "socket")
