@@ -45,7 +45,7 @@ impl<'a> Exponents<'a> {
 /// Powers `base^0 … base^(2^window − 1)` of each number, base after base.
 fn power_tables(bases: &Residues, window: usize) -> Block {
     let (ring, entries) = (bases.ring(), 1usize << window);
-    let parts: Vec<_> = pieces(bases.len(), ring.grain())
+    let parts: Vec<_> = pieces(ring, bases.len())
         .into_par_iter()
         .map(|range| {
             let count = range.len();
@@ -90,8 +90,7 @@ pub fn multi_power(
 ) -> Residues {
     let ring = bases.ring();
     if width == 0 || indices.is_empty() {
-        let outputs = if width == 0 { 0 } else { indices.len() / width };
-        return Residues::ones(ring, outputs);
+        return Residues::ones(ring, indices.len().checked_div(width).unwrap_or(0));
     }
     let window = best_window(
         exponents.bits,
@@ -120,7 +119,7 @@ fn column_blocks(
     limit: usize,
 ) -> Vec<std::ops::Range<usize>> {
     if bases <= limit {
-        return vec![0..width];
+        return std::iter::once(0..width).collect();
     }
     let mut blocks = vec![];
     let (mut start, mut last_seen, mut distinct) = (0, vec![usize::MAX; bases], 0);
@@ -369,7 +368,7 @@ mod tests {
         (0..r.len()).map(|i| integer_from_limbs(r.row(i))).collect()
     }
 
-    /// Runs `case` on every backend, for moduli of several shapes and sizes.
+    /// Runs `case` on every backend, for moduli of several shapes and sizes, squares among them.
     fn on_all(case: impl Fn(&Arc<dyn Ring>, &Integer, &mut Lcg)) {
         let mut rng = Lcg(7);
         let mut moduli: Vec<Integer> = [3u32, 15, 255].map(Integer::from).to_vec();
@@ -383,6 +382,11 @@ mod tests {
                 let width = m.significant_digits::<u64>();
                 let ring = backend.ring(Modulus::new(&limbs_of(m, width)).unwrap());
                 case(&ring, m, &mut rng);
+                // The larger roots in one shape are enough: every case runs on them.
+                if m.significant_bits() <= 127 || m.significant_bits() == 1000 {
+                    let ring = backend.square_ring(Modulus::new(&limbs_of(m, width)).unwrap());
+                    case(&ring, &m.clone().square(), &mut rng);
+                }
             }
         }
     }
@@ -396,12 +400,18 @@ mod tests {
         let mut v: Vec<_> = (0..n)
             .map(|_| rng.integer(m.significant_bits()) % m)
             .collect();
-        // Edge operands among them.
-        for (slot, edge) in
-            v.iter_mut()
-                .zip([Integer::from(0), Integer::from(1), Integer::from(m - 1u32)])
-        {
-            *slot = edge;
+        // Edge operands among them, those of the digits of a square too.
+        let root = m.clone().sqrt();
+        let edges = [
+            Integer::from(0),
+            Integer::from(1),
+            Integer::from(m - 1u32),
+            Integer::from(&root - 1u32),
+            root.clone(),
+            root + 1u32,
+        ];
+        for (slot, edge) in v.iter_mut().zip(edges) {
+            *slot = edge % m;
         }
         let words = limbs(&v, ring.modulus().width());
         let r = Residues::from_limbs(ring, words.words().to_vec()).unwrap();
