@@ -11,7 +11,7 @@ pub struct Random(Source);
 enum Source {
     OperatingSystem,
     #[cfg(feature = "test-seed")]
-    Seeded(std::sync::Mutex<rand_chacha::ChaCha20Rng>),
+    Seeded(Box<std::sync::Mutex<rand_chacha::ChaCha20Rng>>),
 }
 
 impl Random {
@@ -24,9 +24,8 @@ impl Random {
     #[cfg(feature = "test-seed")]
     pub fn seeded(seed: u64) -> Self {
         use rand_chacha::rand_core::SeedableRng;
-        Self(Source::Seeded(std::sync::Mutex::new(
-            rand_chacha::ChaCha20Rng::seed_from_u64(seed),
-        )))
+        let generator = rand_chacha::ChaCha20Rng::seed_from_u64(seed);
+        Self(Source::Seeded(Box::new(std::sync::Mutex::new(generator))))
     }
 
     /// Fills `bytes`.

@@ -42,6 +42,12 @@ impl Kind {
         }
     }
 
+    /// What `bytes` announce, if they have a header of ours.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        let number = bytes.strip_prefix(MAGIC)?.get(2..4)?;
+        Self::from_number(u16::from_le_bytes([number[0], number[1]]))
+    }
+
     fn from_number(number: u16) -> Option<Self> {
         use Kind::*;
         [

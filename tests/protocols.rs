@@ -71,6 +71,22 @@ proptest! {
     }
 
     #[test]
+    fn fused_products_and_quotients_equal_the_twin(
+        m in 1usize..6, inner in 1usize..5, q in 1usize..6, a in 1u32..60, b in 1u32..60, seed: u64,
+        divisor in prop_oneof![1u64..5, 1u64..1 << 40, (0u32..40).prop_map(|s| 1 << s)],
+    ) {
+        let p = parties();
+        let (x, y) = (tensor(&[m, inner], a, seed), tensor(&[inner, q], b, seed >> 9));
+        let (ex, ey) = (p.encrypt(&x), p.encrypt(&y));
+        let rounding = smlp::fixed::RoundingStream::from_seed([4; 32]);
+        let division = Division { divisor, scale_drop: 0, rounding: Some((&rounding, seed >> 1)) };
+        p.same(
+            &p.session.matmul_divide(&ex, &ey, division).unwrap(),
+            &p.clear.matmul_divide(&x, &y, division).unwrap(),
+        );
+    }
+
+    #[test]
     fn quotients_equal_the_twin(
         n in 1usize..9, bound in 1u32..120, divisor in prop_oneof![1u64..5, any::<u64>(), (0u32..63).prop_map(|s| 1 << s)],
         seed: u64,

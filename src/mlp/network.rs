@@ -188,9 +188,9 @@ impl<S: Storage> Mlp<S> {
             output: x.clone(),
         };
         for (l, layer) in self.layers.iter().enumerate() {
-            let product = arith.matmul(&trace.output, &layer.weight)?;
+            let number = series.number(l, Role::Forward);
             let sums = self
-                .rescale(arith, &product, series.number(l, Role::Forward))?
+                .rescaled_product(arith, &trace.output, &layer.weight, number)?
                 .add(&layer.bias)?;
             let sums = at_most(&sums, self.config.activation_bits)?;
             let (output, derivative) = match layer.activation {
@@ -208,11 +208,12 @@ impl<S: Storage> Mlp<S> {
         Ok(trace)
     }
 
-    /// A product of two numbers of scale f back at scale f.
-    pub(super) fn rescale<A>(
+    /// A product of two matrices of scale f, back at scale f.
+    pub(super) fn rescaled_product<A>(
         &self,
         arith: &A,
-        product: &Tensor<S>,
+        a: &Tensor<S>,
+        b: &Tensor<S>,
         operation: u64,
     ) -> Result<Tensor<S>>
     where
@@ -223,7 +224,7 @@ impl<S: Storage> Mlp<S> {
             scale_drop: self.config.fraction_bits,
             rounding: Some((&self.rounding, operation)),
         };
-        arith.divide(product, division)
+        arith.matmul_divide(a, b, division)
     }
 
     /// Rows that fit the network, their bound at most the declared one.

@@ -100,13 +100,13 @@ impl<S: Storage> Mlp<S> {
             if let Some(derivative) = &trace.derivatives[l] {
                 delta = arith.select(derivative, &delta)?;
             }
-            let product = arith.matmul(&trace.inputs[l].transpose(), &delta)?;
             let division = Division {
                 divisor: divisors.weights,
                 scale_drop: self.config.fraction_bits,
                 rounding: Some((&self.rounding, series.number(l, Role::Weights))),
             };
-            let weight = layer.weight.add(&arith.divide(&product, division)?)?;
+            let gradient = arith.matmul_divide(&trace.inputs[l].transpose(), &delta, division)?;
+            let weight = layer.weight.add(&gradient)?;
 
             let division = Division {
                 divisor: divisors.biases,
@@ -119,8 +119,9 @@ impl<S: Storage> Mlp<S> {
 
             // The weights from before the update, and nothing for the inputs of the network.
             if l > 0 {
-                let product = arith.matmul(&delta, &layer.weight.transpose())?;
-                let back = self.rescale(arith, &product, series.number(l, Role::Backward))?;
+                let number = series.number(l, Role::Backward);
+                let back =
+                    self.rescaled_product(arith, &delta, &layer.weight.transpose(), number)?;
                 delta = at_most(&back, activation_bits)?;
             }
             updated.push(Layer {

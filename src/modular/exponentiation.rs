@@ -89,8 +89,8 @@ pub fn multi_power(
     width: usize,
 ) -> Residues {
     let ring = bases.ring();
-    if width == 0 || indices.is_empty() {
-        return Residues::ones(ring, indices.len().checked_div(width).unwrap_or(0));
+    if indices.is_empty() {
+        return Residues::ones(ring, 0);
     }
     let window = best_window(
         exponents.bits,
@@ -216,8 +216,8 @@ pub fn choose(a: &Residues, b: &Residues, choice: &[bool]) -> Residues {
     })
 }
 
-/// Packs by Horner's rule: `out[g] = Π_j (bases[i]^exponents[i])^(2^(j·slot_bits))` with
-/// `i = g·per_pack + j`, as far as there are bases. Without exponents they are 1.
+/// Packs by Horner's rule: `out[g] = Π_j (bases[i]^exponents[i])^(2^(j·slot_bits))` where
+/// `i = places[g·per_pack + j]`; a slot without a place stays empty. Without exponents they are 1.
 ///
 /// The exponentiations ride on the squarings that packing needs anyway. Exponents have fewer than
 /// `slot_bits` bits.
@@ -226,6 +226,7 @@ pub fn pack(
     exponents: Option<&Exponents<'_>>,
     slot_bits: usize,
     per_pack: usize,
+    places: &[Option<usize>],
 ) -> Residues {
     let (ring, n) = (bases.ring(), bases.len());
     let bits = exponents.map_or(1, |e| e.bits);
@@ -236,9 +237,7 @@ pub fn pack(
         1
     };
     let tables = power_tables(bases, window);
-    // Places past the end of the last pack take the first base with digit 0, a factor of one.
-    let place = |g: usize, j: usize| Some(g * per_pack + j).filter(|&i| i < n);
-    Residues::in_pieces(ring, n.div_ceil(per_pack), |range| {
+    Residues::in_pieces(ring, places.len() / per_pack, |range| {
         let mut acc = ring.ones(range.len());
         let mut pending = 0;
         for j in (0..per_pack).rev() {
@@ -252,14 +251,14 @@ pub fn pack(
                     ring.square(&mut acc, pending);
                 }
                 pending = 0;
-                let places: Vec<_> = range.clone().map(|g| place(g, j)).collect();
-                let first: Vec<_> = places.iter().map(|p| p.unwrap_or(0) << window).collect();
-                let digits: Vec<_> = places
-                    .iter()
+                // An empty slot takes the first base with digit 0, a factor of one.
+                let column = || range.clone().map(|g| places[g * per_pack + j]);
+                let first: Vec<_> = column().map(|p| p.unwrap_or(0) << window).collect();
+                let digits: Vec<_> = column()
                     .map(|p| match (p, exponents) {
                         (None, _) => 0,
                         (Some(_), None) => 1,
-                        (&Some(i), Some(e)) => e.digit(i, at, window),
+                        (Some(i), Some(e)) => e.digit(i, at, window),
                     })
                     .collect();
                 ring.multiply_selected(&mut acc, &tables, &first, &digits, 1 << window);
@@ -498,7 +497,11 @@ mod tests {
             let exponents = Exponents::new(&rows, bits as usize);
             for per_pack in [1, 2, 3, 7, 10] {
                 for with in [false, true] {
-                    let got = values(&pack(&r, with.then_some(&exponents), slot, per_pack));
+                    let places: Vec<_> = (0..7usize.next_multiple_of(per_pack))
+                        .map(|i| Some(i).filter(|&i| i < 7))
+                        .collect();
+                    let exponents = with.then_some(&exponents);
+                    let got = values(&pack(&r, exponents, slot, per_pack, &places));
                     assert_eq!(got.len(), 7usize.div_ceil(per_pack));
                     for (g, got) in got.iter().enumerate() {
                         let members = g * per_pack..((g + 1) * per_pack).min(7);

@@ -24,7 +24,7 @@ impl PrivateKey {
     /// As [`PrivateKey::generate`], from the given randomness.
     pub fn generate_with(bits: u32, security: Security, random: &Random) -> Result<Self> {
         security.check(bits)?;
-        if bits % 2 != 0 {
+        if !bits.is_multiple_of(2) {
             return Err(Error::invalid(format!(
                 "a key has an even number of bits, not {bits}: its two primes are equally long"
             )));
@@ -69,7 +69,7 @@ fn base(n: &Integer, random: &Random) -> Result<Integer> {
     loop {
         let x = integer_from_limbs(random.limbs(1, bits + 128)?.row(0)) % n;
         if Integer::from(x.gcd_ref(n)) == 1 {
-            let h = Integer::from(n - x.square() % n);
+            let h = n - x.square() % n;
             let square = Integer::from(n.square_ref());
             return Ok(h.pow_mod(n, &square).expect("positive exponent"));
         }

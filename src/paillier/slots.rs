@@ -3,18 +3,20 @@
 use crate::error::{Error, Result};
 use crate::modular::{Limbs, add_shifted, copy_bits};
 
-/// How `count` values of `bits` bits are laid out over ciphertexts.
+/// How values of `bits` bits are laid out over ciphertexts: line by line (the rows of a matrix, or
+/// one line for everything), no ciphertext holding values of two lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slots {
     bits: usize,
     per_pack: usize,
-    count: usize,
+    lines: usize,
+    per_line: usize,
 }
 
 impl Slots {
     /// As few ciphertexts as a key of `key_bits` allows, (key_bits − 2) // bits values each, filled
     /// evenly. Slots wider than the plaintext are refused.
-    pub fn new(key_bits: u32, bits: u32, count: usize) -> Result<Self> {
+    pub fn new(key_bits: u32, bits: u32, lines: usize, per_line: usize) -> Result<Self> {
         let room = key_bits.saturating_sub(2);
         let most = (room / bits.max(1)) as usize;
         if most == 0 {
@@ -24,17 +26,23 @@ impl Slots {
                 limit: room,
             });
         }
-        let packs = count.div_ceil(most).max(1);
+        let packs = per_line.div_ceil(most).max(1);
         Ok(Self {
             bits: bits as usize,
-            per_pack: count.div_ceil(packs).max(1),
-            count,
+            per_pack: per_line.div_ceil(packs).max(1),
+            lines,
+            per_line,
         })
     }
 
     /// Number of values.
     pub fn count(&self) -> usize {
-        self.count
+        self.lines * self.per_line
+    }
+
+    /// Lines, and values in each.
+    pub fn dimensions(&self) -> [usize; 2] {
+        [self.lines, self.per_line]
     }
 
     /// Bits a slot.
@@ -47,18 +55,38 @@ impl Slots {
         self.per_pack
     }
 
+    /// Ciphertexts of one line.
+    pub fn packs_per_line(&self) -> usize {
+        self.per_line.div_ceil(self.per_pack)
+    }
+
     /// Number of ciphertexts.
     pub fn packs(&self) -> usize {
-        self.count.div_ceil(self.per_pack)
+        self.lines * self.packs_per_line()
+    }
+
+    /// For each slot of each ciphertext the value that it holds; the last ciphertext of a line
+    /// may have room left.
+    pub fn places(&self) -> Vec<Option<usize>> {
+        (0..self.packs())
+            .flat_map(|g| {
+                let (line, block) = (g / self.packs_per_line(), g % self.packs_per_line());
+                let start = block * self.per_pack;
+                (start..start + self.per_pack)
+                    .map(move |at| (at < self.per_line).then_some(line * self.per_line + at))
+            })
+            .collect()
     }
 
     /// Packs clear values, each below `2^bits`, into plaintexts of `width` limbs.
     pub fn pack(&self, values: &Limbs, width: usize) -> Limbs {
-        assert_eq!(values.rows(), self.count);
+        assert_eq!(values.rows(), self.count());
         let mut out = Limbs::zeros(self.packs(), width);
-        for i in 0..self.count {
-            let offset = i % self.per_pack * self.bits;
-            add_shifted(out.row_mut(i / self.per_pack), values.row(i), offset);
+        for (at, place) in self.places().into_iter().enumerate() {
+            if let Some(i) = place {
+                let offset = at % self.per_pack * self.bits;
+                add_shifted(out.row_mut(at / self.per_pack), values.row(i), offset);
+            }
         }
         out
     }
@@ -66,15 +94,12 @@ impl Slots {
     /// The values again, as rows of ⌈bits/64⌉ limbs.
     pub fn unpack(&self, plaintexts: &Limbs) -> Limbs {
         assert_eq!(plaintexts.rows(), self.packs());
-        let mut out = Limbs::zeros(self.count, self.bits.div_ceil(64));
-        for i in 0..self.count {
-            let offset = i % self.per_pack * self.bits;
-            copy_bits(
-                out.row_mut(i),
-                plaintexts.row(i / self.per_pack),
-                offset,
-                self.bits,
-            );
+        let mut out = Limbs::zeros(self.count(), self.bits.div_ceil(64));
+        for (at, place) in self.places().into_iter().enumerate() {
+            if let Some(i) = place {
+                let (pack, offset) = (at / self.per_pack, at % self.per_pack * self.bits);
+                copy_bits(out.row_mut(i), plaintexts.row(pack), offset, self.bits);
+            }
         }
         out
     }
@@ -87,17 +112,24 @@ mod tests {
 
     #[test]
     fn what_is_packed_is_unpacked() {
-        for (key_bits, bits, count) in [(128, 20, 1), (128, 63, 5), (2048, 120, 40), (256, 1, 700)]
-        {
-            let slots = Slots::new(key_bits, bits, count).unwrap();
-            let values = Random::os().limbs(count, bits as usize).unwrap();
+        for (key_bits, bits, lines, per_line) in [
+            (128, 20, 1, 1),
+            (128, 63, 1, 5),
+            (128, 20, 7, 9),
+            (2048, 120, 3, 40),
+            (256, 1, 1, 700),
+        ] {
+            let slots = Slots::new(key_bits, bits, lines, per_line).unwrap();
+            let values = Random::os().limbs(slots.count(), bits as usize).unwrap();
             let packed = slots.pack(&values, key_bits as usize / 64);
             assert!(slots.per_pack() * bits as usize <= key_bits as usize - 2);
             assert_eq!(slots.unpack(&packed), values);
+            let placed: Vec<_> = slots.places().into_iter().flatten().collect();
+            assert_eq!(placed, (0..slots.count()).collect::<Vec<_>>());
         }
         // 40 values at 17 a ciphertext: three packs of 14, not two of 17 and one of 6.
-        let even = Slots::new(2048, 120, 40).unwrap();
+        let even = Slots::new(2048, 120, 1, 40).unwrap();
         assert_eq!((even.per_pack(), even.packs()), (14, 3));
-        assert!(Slots::new(128, 127, 1).is_err());
+        assert!(Slots::new(128, 127, 1, 1).is_err());
     }
 }

@@ -7,7 +7,7 @@
 use super::call::{Next, Question};
 use super::masking::{self, Masker};
 use super::message::{self, Operation};
-use super::p2::MAX_PRODUCT_BITS;
+use super::p2::{MAX_PRODUCT_BITS, MAX_VALUES};
 use super::wide::{self, Wide};
 use crate::error::{Error, Result};
 use crate::modular::exponentiation::{Exponents, multi_power};
@@ -15,8 +15,7 @@ use crate::modular::{Limbs, Residues};
 use crate::paillier::{Encrypt, PrivateKey, PublicKey};
 use crate::random::Random;
 use crate::tensor::{
-    Ciphertexts, EncryptedTensor, MAX_ELEMENTS, Meta, broadcast_indices, broadcast_shapes,
-    matmul_shape,
+    Ciphertexts, EncryptedTensor, Meta, broadcast_indices, broadcast_shapes, matmul_shape,
 };
 use crate::wire::Reader;
 use rayon::prelude::*;
@@ -31,10 +30,25 @@ struct Terms {
     output: Vec<usize>,
 }
 
+/// Terms of one matrix product.
+const MAX_TERMS: usize = 1 << 26;
+
+fn within(what: &'static str, value: usize, limit: usize) -> Result<()> {
+    match value <= limit {
+        true => Ok(()),
+        false => Err(Error::Limit {
+            what,
+            value: value as u64,
+            limit: limit as u64,
+        }),
+    }
+}
+
 impl Terms {
     fn new(operation: Operation, a: &[usize], b: &[usize]) -> Result<Self> {
         if operation == Operation::Multiply {
             let output = broadcast_shapes(a, b)?;
+            within("outputs of a product", output.iter().product(), MAX_VALUES)?;
             return Ok(Self {
                 left: broadcast_indices(a, &output)?,
                 right: broadcast_indices(b, &output)?,
@@ -44,14 +58,9 @@ impl Terms {
         }
         let shape = matmul_shape(a, b)?;
         let (m, p, q) = (shape.m, shape.p, shape.q);
+        within("outputs of a product", m.saturating_mul(q), MAX_VALUES)?;
         let count = m.saturating_mul(p).saturating_mul(q);
-        if count > MAX_ELEMENTS {
-            return Err(Error::Limit {
-                what: "terms of a matrix product",
-                value: count as u64,
-                limit: MAX_ELEMENTS as u64,
-            });
-        }
+        within("terms of a matrix product", count, MAX_TERMS)?;
         let terms = |index: fn(usize, usize, usize, usize, usize) -> usize| {
             (0..m * q)
                 .flat_map(|k| (0..p).map(move |t| index(k / q, k % q, t, p, q)))
@@ -168,7 +177,6 @@ pub fn answer(
 ) -> Result<Residues> {
     let public = key.public();
     let (shape_a, shape_b) = (r.shape()?, r.shape()?);
-    let terms = Terms::new(operation, &shape_a, &shape_b)?;
     let a = message::read_packed(&mut r, public)?;
     let b = message::read_packed(&mut r, public)?;
     for (packed, shape) in [(&a, &shape_a), (&b, &shape_b)] {
@@ -179,15 +187,10 @@ pub fn answer(
             )));
         }
     }
-    let bits = a.slots.bits() + b.slots.bits() + terms.width.ilog2() as usize + 1;
-    if bits > MAX_PRODUCT_BITS {
-        return Err(Error::Limit {
-            what: "bits of a masked product",
-            value: bits as u64,
-            limit: MAX_PRODUCT_BITS as u64,
-        });
-    }
     r.finish()?;
+    let terms = Terms::new(operation, &shape_a, &shape_b)?;
+    let bits = a.slots.bits() + b.slots.bits() + terms.width.ilog2() as usize + 1;
+    within("bits of a masked product", bits, MAX_PRODUCT_BITS)?;
     let products = terms.evaluate(&masking::open(&a, key)?, &masking::open(&b, key)?);
     let plaintexts = wide::residues(products.iter(), public.modulus().limbs());
     key.encrypt(&plaintexts, random)

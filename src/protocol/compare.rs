@@ -86,13 +86,10 @@ pub fn ask_relu(masker: &Masker<'_>, z: &EncryptedTensor) -> Result<Question> {
             .map(|x| x.wrapping_add(&offset))
             .collect::<Vec<_>>(),
     );
-    let compared = masker.pack(
-        &signed,
-        Some(&Exponents::new(&blinding.doubled, KAPPA as usize + 1)),
-        &plain,
-        bound + KAPPA + 2,
-        bound + KAPPA + 1,
-    )?;
+    let exponents = Exponents::new(&blinding.doubled, KAPPA as usize + 1);
+    let slots = masker.slots(bound + KAPPA + 2, 1, n)?;
+    let packs = masking::gather_packs(&signed, Some(&exponents), &slots);
+    let compared = masker.conceal(&packs, slots, &plain, bound + KAPPA + 1)?;
     let masks = masker.masks(n, bound)?;
     let masked = masker.mask(&values, bound, &masks)?;
     let mut w = message::request(Operation::Relu, key);
@@ -147,7 +144,9 @@ pub fn ask_select(
     let coins = choose(bits, &complement(key, bits)?, &flipped);
     // A flipped bit is uniform: it needs no mask and a slot of one bit.
     let zeros = vec![Wide::ZERO; n];
-    let compared = masker.pack(&coins, None, &zeros, 1, 0)?;
+    let slots = masker.slots(1, 1, n)?;
+    let packs = masking::gather_packs(&coins, None, &slots);
+    let compared = masker.conceal(&packs, slots, &zeros, 0)?;
     let masks = masker.masks(n, bound)?;
     let masked = masker.mask(x.storage().residues(), bound, &masks)?;
     let mut w = message::request(Operation::Select, key);

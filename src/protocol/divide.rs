@@ -46,7 +46,9 @@ pub fn ask(
     let x = x.compact()?;
     // P2 gets x + o + r as it is: the offset is not its to remove before it divides.
     let slot_bits = (bound + masker.sigma).max(u64::BITS - divisor.leading_zeros()) + 3;
-    let packed = masker.pack(x.storage().residues(), None, &hidden, slot_bits, 0)?;
+    let slots = masker.slots(slot_bits, 1, count)?;
+    let packs = masking::gather_packs(x.storage().residues(), None, &slots);
+    let packed = masker.conceal(&packs, slots, &hidden, 0)?;
     let mut w = message::request(Operation::Divide, masker.key);
     w.u64(divisor);
     message::write_packed(&mut w, &packed);

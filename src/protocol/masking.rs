@@ -33,30 +33,45 @@ impl Masker<'_> {
         self.random.limbs(count, self.mask_bits(bound) as usize)
     }
 
-    /// Packs E[x_i + 2^bound + mask_i] into slots of bound + σ + 2 bits and re-randomises.
-    pub fn mask(&self, values: &Residues, bound: u32, masks: &Limbs) -> Result<Packed> {
+    /// Packs E[x_i + 2^bound + mask_i], line by line, into slots of `slot_bits` bits.
+    pub fn mask_packs(
+        &self,
+        packs: &Residues,
+        slots: Slots,
+        bound: u32,
+        masks: &Limbs,
+    ) -> Result<Packed> {
         let offset = wide::power_of_two(bound);
         let hidden = Zeroizing::new(
             (0..masks.rows())
                 .map(|i| wide::from_row(masks.row(i)).wrapping_add(&offset))
                 .collect::<Vec<_>>(),
         );
-        self.pack(values, None, &hidden, bound + self.sigma + 2, bound)
+        self.conceal(packs, slots, &hidden, bound)
     }
 
-    /// Packs E[x_i·e_i + plain_i] into slots of `slot_bits` bits, every such sum in [0, 2^slot_bits),
-    /// and re-randomises with full-length exponents (P2 knows the factors of N and could
-    /// otherwise read how a ciphertext was made out of its random part).
-    pub fn pack(
+    /// As [`Masker::mask_packs`] for values of their own ciphertexts, in one line of slots as
+    /// narrow as they can be: bound + σ + 2 bits.
+    pub fn mask(&self, values: &Residues, bound: u32, masks: &Limbs) -> Result<Packed> {
+        let slots = self.slots(bound + self.sigma + 2, 1, values.len())?;
+        self.mask_packs(&gather_packs(values, None, &slots), slots, bound, masks)
+    }
+
+    /// A layout in the plaintext space of the key.
+    pub fn slots(&self, bits: u32, lines: usize, per_line: usize) -> Result<Slots> {
+        Slots::new(self.key.bits(), bits, lines, per_line)
+    }
+
+    /// Adds clear values to packed ones, every sum in [0, 2^bits of a slot), and re-randomises
+    /// with full-length exponents (P2 knows the factors of N and could otherwise read how a
+    /// ciphertext was made out of its random part).
+    pub fn conceal(
         &self,
-        values: &Residues,
-        exponents: Option<&exponentiation::Exponents<'_>>,
+        packs: &Residues,
+        slots: Slots,
         plain: &[Wide],
-        slot_bits: u32,
         offset_bits: u32,
     ) -> Result<Packed> {
-        let slots = Slots::new(self.key.bits(), slot_bits, plain.len())?;
-        let packs = exponentiation::pack(values, exponents, slots.bits(), slots.per_pack());
         let plain = slots.pack(&rows(plain), self.key.modulus().width());
         let masked = packs.multiply(&self.key.embed(&plain));
         Ok(Packed {
@@ -65,6 +80,21 @@ impl Masker<'_> {
             ciphertexts: self.key.rerandomize(&masked, self.sigma, self.random)?,
         })
     }
+}
+
+/// Packs E[x_i·e_i] (E[x_i] without exponents) into the slots of a layout.
+pub fn gather_packs(
+    values: &Residues,
+    exponents: Option<&exponentiation::Exponents<'_>>,
+    slots: &Slots,
+) -> Residues {
+    exponentiation::pack(
+        values,
+        exponents,
+        slots.bits(),
+        slots.per_pack(),
+        &slots.places(),
+    )
 }
 
 /// Non-negative integers as rows of eight limbs.

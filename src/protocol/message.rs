@@ -2,12 +2,12 @@
 //! [`super`].
 
 use super::masking::Packed;
-use super::p2::MAX_SLOT_BITS;
+use super::p2::{MAX_SLOT_BITS, MAX_VALUES};
 use crate::error::{Error, Result};
 use crate::modular::Residues;
 use crate::paillier::{KeyId, PublicKey, Slots};
 use crate::tensor::Ciphertexts;
-use crate::wire::{Kind, MAX_ELEMENTS, Reader, Writer};
+use crate::wire::{Kind, Reader, Writer};
 
 /// What a request asks for. Numbers are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,14 +25,24 @@ pub enum Operation {
     Select = 5,
     /// Fresh encryptions of the same values.
     Refresh = 6,
+    /// Matrix product divided by a public integer.
+    MatmulDivide = 7,
 }
 
 impl Operation {
     fn from_number(number: u16) -> Option<Self> {
         use Operation::*;
-        [Multiply, Matmul, Divide, Relu, Select, Refresh]
-            .into_iter()
-            .find(|&o| o as u16 == number)
+        [
+            Multiply,
+            Matmul,
+            Divide,
+            Relu,
+            Select,
+            Refresh,
+            MatmulDivide,
+        ]
+        .into_iter()
+        .find(|&o| o as u16 == number)
     }
 }
 
@@ -46,7 +56,9 @@ pub fn request(operation: Operation, key: &PublicKey) -> Writer {
 
 /// Appends a masked group.
 pub fn write_packed(w: &mut Writer, packed: &Packed) {
-    w.u64(packed.slots.count() as u64);
+    let [lines, per_line] = packed.slots.dimensions();
+    w.u64(lines as u64);
+    w.u64(per_line as u64);
     w.u32(packed.slots.bits() as u32);
     w.u32(packed.offset_bits);
     w.limbs(packed.ciphertexts.limbs());
@@ -64,14 +76,22 @@ pub fn read_request<'a>(bytes: &'a [u8], key: &PublicKey) -> Result<(Operation, 
 
 /// Reads a masked group.
 pub fn read_packed(r: &mut Reader<'_>, key: &PublicKey) -> Result<Packed> {
-    let count = r.size("values in a request", MAX_ELEMENTS)?;
+    let lines = r.size("lines of masked values", MAX_VALUES)?;
+    let per_line = r.size("masked values in a line", MAX_VALUES)?;
+    if lines.max(1).saturating_mul(per_line.max(1)) > MAX_VALUES {
+        return Err(Error::Limit {
+            what: "values in a request",
+            value: (lines as u64).saturating_mul(per_line as u64),
+            limit: MAX_VALUES as u64,
+        });
+    }
     let (bits, offset_bits) = (r.u32()?, r.u32()?);
     if bits == 0 || bits > MAX_SLOT_BITS || offset_bits >= bits {
         return Err(r.error(format!(
             "slots of {bits} bits with an offset of 2^{offset_bits}; slots have 1 to {MAX_SLOT_BITS} bits, offsets fewer"
         )));
     }
-    let slots = Slots::new(key.bits(), bits, count)?;
+    let slots = Slots::new(key.bits(), bits, lines, per_line)?;
     let ciphertexts = read_ciphertexts(r, key, slots.packs())?;
     Ok(Packed {
         slots,
@@ -118,7 +138,7 @@ pub fn read_reply(
     }
     check_key(r.key_id()?, key)?;
     let operations = r.u64()?;
-    let found = r.size("ciphertexts in a reply", 2 * MAX_ELEMENTS)?;
+    let found = r.size("ciphertexts in a reply", 2 * MAX_VALUES)?;
     if found != count {
         return Err(r.error(format!("{found} ciphertexts came, {count} were expected")));
     }

@@ -18,14 +18,15 @@
 //! | 4 relu | *masked* blinded comparison, *masked* z + r |
 //! | 5 select | *masked* bits, *masked* x |
 //! | 6 refresh | *masked* x |
+//! | 7 matmul and divide | u64 divisor, *masked* X (a line a column), W (a line a row), u (a line a column of the result), v (a line a row) |
 //!
 //! A shape is a u64 number of dimensions (at most 8) and a u64 for each. *Masked* is u64 number of
-//! values, u32 bits a slot, u32 offset bits (the value v stands for v − 2^offset; 0 means no
-//! offset), and the ciphertexts: the values are spread evenly over as few as possible, in the
+//! lines, u64 values in a line, u32 bits a slot, u32 offset bits (the value v stands for v − 2^offset; 0 means no
+//! offset), and the ciphertexts: the values of a line are spread evenly over as few as possible, in the
 //! width of N² in 64-bit limbs. A reply holds u64 modular operations that P2 did, u64 number of
 //! ciphertexts, and these, one value each, in the order that the operation defines.
 //!
-//! Limits: 2^28 values, slots of 257 bits, products of 500 bits.
+//! Limits: 2^24 values and 2^24 ciphertexts in a reply, 2^26 terms of a matrix product, slots of 386 bits, products of 500 bits.
 
 #![forbid(unsafe_code)]
 
@@ -33,6 +34,7 @@ mod bilinear;
 mod call;
 mod compare;
 mod divide;
+mod fused;
 mod masking;
 mod message;
 mod p1;

@@ -1,13 +1,16 @@
 //! P2, the key server: answers requests, one at a time or many at once, and remembers nothing.
 
 use super::message::{self, Operation};
-use super::{bilinear, compare, divide};
+use super::{bilinear, compare, divide, fused};
 use crate::error::Result;
 use crate::paillier::{Encrypt, PrivateKey, PublicKey};
 use crate::random::Random;
 
-/// The widest slot: a bound of 126 bits, 128 of σ (or κ), 3 more for a division.
-pub(super) const MAX_SLOT_BITS: u32 = 257;
+/// The widest slot, that of a packed product: a bound of 126 bits, twice 128 of σ, 4 more.
+pub(super) const MAX_SLOT_BITS: u32 = 386;
+
+/// Values and answers of one request: what P2 allocates stays in proportion.
+pub(super) const MAX_VALUES: usize = 1 << 24;
 
 /// The longest product of masked values, so that sums of them fit the integers that P2 uses.
 pub(super) const MAX_PRODUCT_BITS: usize = 500;
@@ -43,12 +46,17 @@ impl P2 {
     pub fn answer(&self, request: &[u8]) -> Result<Vec<u8>> {
         let before = self.key.operations();
         let (operation, reader) = message::read_request(request, self.key())?;
-        let answer = match operation {
-            Operation::Multiply | Operation::Matmul => bilinear::answer,
-            Operation::Divide | Operation::Refresh => divide::answer,
-            Operation::Relu | Operation::Select => compare::answer,
+        let (key, random) = (&self.key, &self.random);
+        let ciphertexts = match operation {
+            Operation::Multiply | Operation::Matmul => {
+                bilinear::answer(operation, reader, key, random)?
+            }
+            Operation::Divide | Operation::Refresh => {
+                divide::answer(operation, reader, key, random)?
+            }
+            Operation::Relu | Operation::Select => compare::answer(operation, reader, key, random)?,
+            Operation::MatmulDivide => fused::answer(reader, key, random)?,
         };
-        let ciphertexts = answer(operation, reader, &self.key, &self.random)?;
         let operations = self.key.operations() - before;
         Ok(message::reply(
             operation,
@@ -73,6 +81,10 @@ impl P2 {
             Operation::Divide => {
                 r.u64()?;
                 1
+            }
+            Operation::MatmulDivide => {
+                r.u64()?;
+                4
             }
             Operation::Refresh => 1,
             Operation::Relu | Operation::Select => 2,

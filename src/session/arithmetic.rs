@@ -44,6 +44,17 @@ pub trait Arithmetic {
         division: Division<'_>,
     ) -> Result<Tensor<Self::Elements>>;
 
+    /// A matrix product and its division, `(a @ b + r_lo) // d`: the same integers as one after the
+    /// other, for less where the two can be fused.
+    fn matmul_divide(
+        &self,
+        a: &Tensor<Self::Elements>,
+        b: &Tensor<Self::Elements>,
+        division: Division<'_>,
+    ) -> Result<Tensor<Self::Elements>> {
+        self.divide(&self.matmul(a, b)?, division)
+    }
+
     /// `max(x, 0)` and its derivative (1 where x ≥ 0, else 0; scale 0, bound 1).
     #[allow(clippy::type_complexity)] // two tensors; an alias would hide that
     fn relu(

@@ -151,6 +151,21 @@ impl Arithmetic for Session {
         self.one(|| self.p1.divide(&x, divisor, scale_drop, rounding))
     }
 
+    fn matmul_divide(
+        &self,
+        a: &EncryptedTensor,
+        b: &EncryptedTensor,
+        division: Division<'_>,
+    ) -> Result<EncryptedTensor> {
+        let (a, b) = (self.usable(a)?, self.usable(b)?);
+        let Division {
+            divisor,
+            scale_drop,
+            rounding,
+        } = division;
+        self.one(|| self.p1.matmul_divide(&a, &b, divisor, scale_drop, rounding))
+    }
+
     fn relu(&self, x: &EncryptedTensor) -> Result<(EncryptedTensor, EncryptedTensor)> {
         let x = self.usable(x)?;
         let mut results = self.drive(|| self.p1.relu(&x))?;

@@ -1,0 +1,56 @@
+# `make demo` and `make test` set up what they need. PREFIX is where `make install` installs.
+PREFIX ?= /usr/local
+PYTHON ?= python3
+VENV := .venv
+PIP := $(VENV)/bin/pip --disable-pip-version-check -q
+# Statistical tests of the masks need reproducible ones.
+TEST_FEATURES := test-seed
+
+.PHONY: help build demo test test-rust test-python lint header bench install clean
+
+help:
+	@echo "make demo     train XOR on encrypted data, beside its clear twin (about two minutes after the build)"
+	@echo "make test     run all tests: Rust, C, C++, Python, header, formatting"
+	@echo "make install  install library, headers, CMake and pkg-config files under PREFIX=$(PREFIX)"
+	@echo "make bench    time the primitives, as ratios to GMP"
+	@echo "make header   write include/smlp.h anew from the Rust sources"
+
+build:
+	@scripts/setup.sh build
+	cargo build --release --locked
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+demo: build $(VENV)/bin/python
+	$(PIP) install './bindings/python[demo]'
+	$(VENV)/bin/python bindings/python/examples/xor_demo.py
+
+test: test-rust test-python
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --locked --all-targets --features $(TEST_FEATURES) -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps -q
+
+test-rust:
+	@scripts/setup.sh test
+	$(MAKE) --no-print-directory lint
+	cargo test --locked --features $(TEST_FEATURES)
+
+test-python: build $(VENV)/bin/python
+	$(PIP) install './bindings/python[test,demo]'
+	$(VENV)/bin/ruff check bindings/python
+	$(VENV)/bin/python -m pytest -q bindings/python/tests
+
+header:
+	SMLP_BLESS=1 cargo test --features $(TEST_FEATURES) --test header
+
+bench:
+	RAYON_NUM_THREADS=1 cargo bench
+
+include bindings/cpp/install.mk
+
+clean:
+	cargo clean
+	rm -rf $(VENV) build

@@ -1,0 +1,122 @@
+//! `smlp_private_key`: the key pair of the data owner and of P2.
+
+use std::ffi::c_char;
+use std::path::Path;
+
+use super::arguments::{Out, borrow, free, security, slice, string};
+use super::{BytesHandle, PublicKeyHandle, Status, guard};
+use crate::paillier::{Encrypt, PrivateKey};
+
+/// A private key, and the public one with it. Belongs to the data owner and to P2, never to P1.
+#[derive(Debug)]
+pub struct PrivateKeyHandle(pub(super) PrivateKey);
+
+/// Draws a key pair from the operating system's generator. Takes seconds at 3072 bits.
+///
+/// Args: bits: of the modulus N, even, 16 to 16384; 2048 at least unless `flags` has
+/// SMLP_ALLOW_INSECURE. flags: 0 or SMLP_ALLOW_INSECURE.
+/// Errors: SMLP_INSECURE, SMLP_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smlp_private_key_generate(
+    bits: u32,
+    flags: u32,
+    out: *mut *mut PrivateKeyHandle,
+) -> Status {
+    guard(|| {
+        // SAFETY: the contract.
+        let out = unsafe { Out::new(out, "out")? };
+        let key = PrivateKey::generate(bits, security(flags)?)?;
+        out.object(PrivateKeyHandle(key));
+        Ok(())
+    })
+}
+
+/// The public key of a pair.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smlp_private_key_public(
+    key: *const PrivateKeyHandle,
+    out: *mut *mut PublicKeyHandle,
+) -> Status {
+    guard(|| {
+        // SAFETY: the contract.
+        let (key, out) = unsafe { (borrow(key, "key")?, Out::new(out, "out")?) };
+        out.object(PublicKeyHandle(key.0.public().clone()));
+        Ok(())
+    })
+}
+
+/// The key as bytes, which are as secret as the key.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smlp_private_key_to_bytes(
+    key: *const PrivateKeyHandle,
+    out: *mut *mut BytesHandle,
+) -> Status {
+    guard(|| {
+        // SAFETY: the contract.
+        let (key, out) = unsafe { (borrow(key, "key")?, Out::new(out, "out")?) };
+        out.object(BytesHandle::new(key.0.to_bytes()));
+        Ok(())
+    })
+}
+
+/// Reads what smlp_private_key_to_bytes() wrote.
+///
+/// Args: flags: 0 or SMLP_ALLOW_INSECURE.
+/// Errors: SMLP_MALFORMED, SMLP_LIMIT, SMLP_INSECURE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smlp_private_key_from_bytes(
+    data: *const u8,
+    len: usize,
+    flags: u32,
+    out: *mut *mut PrivateKeyHandle,
+) -> Status {
+    guard(|| {
+        // SAFETY: the contract.
+        let (data, out) = unsafe { (slice(data, len, "data")?, Out::new(out, "out")?) };
+        let key = PrivateKey::from_bytes(data, security(flags)?)?;
+        out.object(PrivateKeyHandle(key));
+        Ok(())
+    })
+}
+
+/// Writes the key to a new file that only its owner may read (mode 0600).
+///
+/// Args: path: UTF-8; the file may not exist yet.
+/// Errors: SMLP_IO.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smlp_private_key_save(
+    key: *const PrivateKeyHandle,
+    path: *const c_char,
+) -> Status {
+    guard(|| {
+        // SAFETY: the contract.
+        let (key, path) = unsafe { (borrow(key, "key")?, string(path, "path")?) };
+        Ok(key.0.save(Path::new(path))?)
+    })
+}
+
+/// Reads a file that smlp_private_key_save() wrote.
+///
+/// Args: path: UTF-8. flags: 0 or SMLP_ALLOW_INSECURE.
+/// Errors: SMLP_IO, SMLP_MALFORMED, SMLP_LIMIT, SMLP_INSECURE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smlp_private_key_load(
+    path: *const c_char,
+    flags: u32,
+    out: *mut *mut PrivateKeyHandle,
+) -> Status {
+    guard(|| {
+        // SAFETY: the contract.
+        let (path, out) = unsafe { (string(path, "path")?, Out::new(out, "out")?) };
+        let key = PrivateKey::load(Path::new(path), security(flags)?)?;
+        out.object(PrivateKeyHandle(key));
+        Ok(())
+    })
+}
+
+/// Frees a private key; its secrets are cleared once nothing else uses them.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smlp_private_key_free(key: *mut PrivateKeyHandle) {
+    // SAFETY: the contract.
+    unsafe { free(key) }
+}

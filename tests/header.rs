@@ -1,0 +1,156 @@
+//! include/smlp.h is what src/ffi/ says, compiles as C and as C++, and names exactly the symbols
+//! that the shared library exports. After a change of the ABI: `SMLP_BLESS=1 cargo test --test header`.
+
+mod native;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use native::{Scratch, repository, run, shared_library};
+
+/// The files of src/ffi/ in the order in which the header presents them.
+const SOURCES: [&str; 17] = [
+    "status",
+    "bytes",
+    "private_key",
+    "public_key",
+    "tensor",
+    "tensor_conversion",
+    "tensor_views",
+    "tensor_arithmetic",
+    "p1",
+    "call",
+    "p2",
+    "transport",
+    "session",
+    "mlp_options",
+    "mlp",
+    "mlp_training",
+    "fit_options",
+];
+
+fn generated() -> String {
+    let config = cbindgen::Config::from_file(repository().join("cbindgen.toml")).unwrap();
+    let mut builder = cbindgen::Builder::new().with_config(config);
+    for source in SOURCES {
+        builder = builder.with_src(repository().join(format!("src/ffi/{source}.rs")));
+    }
+    let mut bytes = Vec::new();
+    builder.generate().unwrap().write(&mut bytes);
+    String::from_utf8(bytes).unwrap()
+}
+
+fn committed() -> String {
+    std::fs::read_to_string(repository().join("include/smlp.h")).unwrap()
+}
+
+#[test]
+fn every_source_is_presented() {
+    let helpers = ["mod", "arguments", "failure"];
+    let files: BTreeSet<String> = std::fs::read_dir(repository().join("src/ffi"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .filter(|name| !helpers.contains(&name.as_str()))
+        .collect();
+    assert_eq!(files, SOURCES.map(str::to_owned).into());
+}
+
+#[test]
+fn the_committed_header_is_up_to_date() {
+    let header = generated();
+    if std::env::var_os("SMLP_BLESS").is_some() {
+        std::fs::write(repository().join("include/smlp.h"), &header).unwrap();
+    }
+    assert!(
+        header == committed(),
+        "include/smlp.h is out of date; run SMLP_BLESS=1 cargo test --test header"
+    );
+}
+
+#[test]
+fn it_compiles_as_c_and_as_cxx_even_twice() {
+    let scratch = Scratch::new("header");
+    let flags = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-fsyntax-only"];
+    let include = format!("-I{}", repository().join("include").display());
+    for (compiler, standard, file) in [
+        ("gcc", "-std=c11", "twice.c"),
+        ("g++", "-std=c++17", "twice.cpp"),
+        ("g++", "-std=c++20", "twice.cpp"),
+    ] {
+        let file = scratch.write(file, "#include \"smlp.h\"\n#include \"smlp.h\"\n");
+        run(
+            compiler,
+            flags.iter().copied().chain([standard, &include, &file]),
+        );
+    }
+    let binding = format!("-I{}", repository().join("bindings/cpp").display());
+    let twice = scratch.write(
+        "binding.cpp",
+        "#include \"smlp.hpp\"\n#include \"smlp.hpp\"\n",
+    );
+    for standard in ["-std=c++17", "-std=c++20"] {
+        run(
+            "g++",
+            flags
+                .iter()
+                .copied()
+                .chain([standard, &include, &binding, &twice]),
+        );
+    }
+}
+
+/// Names of functions that the header declares: what stands before a parenthesis.
+fn declared() -> BTreeSet<String> {
+    let header = committed();
+    // Comments mention functions too.
+    let code: String = header
+        .split("/*")
+        .map(|part| part.split_once("*/").map_or(part, |(_, code)| code))
+        .collect();
+    let names = code.match_indices('(').filter_map(|(end, _)| {
+        let start = code[..end].rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_')? + 1;
+        let name = &code[start..end];
+        name.starts_with("smlp_").then(|| name.to_owned())
+    });
+    names.collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_library_exports_what_the_header_declares() {
+    let library = shared_library();
+    let listing = run(
+        "nm",
+        ["-D", "--defined-only", "--format=posix", &path(&library)],
+    );
+    let exported: BTreeSet<String> = listing
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .map(str::to_owned)
+        .collect();
+    let declared = declared();
+    let (missing, surplus): (Vec<_>, Vec<_>) = (
+        declared.difference(&exported).collect(),
+        exported.difference(&declared).collect(),
+    );
+    assert!(
+        missing.is_empty() && surplus.is_empty(),
+        "declared, not exported: {missing:?}; exported, not declared: {surplus:?}"
+    );
+    assert!(declared.len() > 50 && declared.contains("smlp_tensor_matmul"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_library_has_its_soname() {
+    let listing = run("readelf", ["-d", &path(&shared_library())]);
+    assert!(
+        listing.contains("Library soname: [libsmlp.so.0]"),
+        "{listing}"
+    );
+}
+
+fn path(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}

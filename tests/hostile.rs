@@ -1,0 +1,175 @@
+//! Hostile bytes at every boundary of the protocol: an error, never a panic, never a plaintext.
+
+mod common;
+
+use common::Parties;
+use proptest::prelude::*;
+use smlp::{Error, IntegerTensor, P1, P2, Step};
+use std::sync::OnceLock;
+
+struct Fixture {
+    parties: Parties,
+    p2: P2,
+    /// A good request of every kind and the reply to it.
+    exchanges: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+fn fixture() -> &'static Fixture {
+    static FIXTURE: OnceLock<Fixture> = OnceLock::new();
+    FIXTURE.get_or_init(|| {
+        let parties = Parties::new(256, 40);
+        let p2 = P2::new(parties.key.clone());
+        let x = IntegerTensor::from_i64(&[2, 2], &[1, -2, 3, -4], Some(8)).unwrap();
+        let x = parties.encrypt(&x);
+        let bits = IntegerTensor::from_i64(&[2, 2], &[1, 0, 0, 1], Some(1)).unwrap();
+        let bits = parties.encrypt(&bits);
+        let p1 = parties.session.p1();
+        let exchanges = calls(p1, &x, &bits)
+            .iter()
+            .map(|call| {
+                let request = call.request().unwrap().to_vec();
+                let reply = p2.answer(&request).unwrap();
+                (request, reply)
+            })
+            .collect();
+        Fixture {
+            parties,
+            p2,
+            exchanges,
+        }
+    })
+}
+
+fn calls(p1: &P1, x: &smlp::EncryptedTensor, bits: &smlp::EncryptedTensor) -> Vec<smlp::Call> {
+    vec![
+        p1.multiply(x, x).unwrap(),
+        p1.matmul(x, x).unwrap(),
+        p1.divide(x, 3, 0, None).unwrap(),
+        p1.relu(x).unwrap(),
+        p1.select(bits, x).unwrap(),
+        p1.refresh(x).unwrap(),
+        p1.maximum(x, bits).unwrap(),
+        p1.matmul_divide(x, x, 3, 0, None).unwrap(),
+    ]
+}
+
+#[test]
+fn every_truncation_of_a_request_is_refused() {
+    let f = fixture();
+    for (request, _) in &f.exchanges {
+        for cut in 0..request.len() {
+            assert!(f.p2.answer(&request[..cut]).is_err());
+        }
+        let mut longer = request.clone();
+        longer.push(0);
+        assert!(f.p2.answer(&longer).is_err());
+    }
+}
+
+#[test]
+fn a_bad_reply_ends_the_call_for_good_and_leaves_p1_as_it_was() {
+    let f = fixture();
+    let x = IntegerTensor::from_i64(&[2, 2], &[1, -2, 3, -4], Some(8)).unwrap();
+    let bits = IntegerTensor::from_i64(&[2, 2], &[1, 0, 0, 1], Some(1)).unwrap();
+    let (x, bits) = (f.parties.encrypt(&x), f.parties.encrypt(&bits));
+    for (i, call) in calls(f.parties.session.p1(), &x, &bits)
+        .iter_mut()
+        .enumerate()
+    {
+        let reply = f.p2.answer(call.request().unwrap()).unwrap();
+        let other = &f.exchanges[(i + 1) % 5].1;
+        let bad = [&reply[..reply.len() / 2], &[], other][i % 3];
+        assert!(call.resume(bad).is_err());
+        assert!(matches!(call.resume(&reply), Err(Error::Finished(_))));
+        assert!(call.request().is_err() && call.results().is_err());
+    }
+    for mut call in calls(f.parties.session.p1(), &x, &bits) {
+        assert!(call.results().is_err());
+        let reply = f.p2.answer(call.request().unwrap()).unwrap();
+        assert_eq!(call.resume(&reply).unwrap(), Step::Done);
+        assert!(matches!(call.resume(&reply), Err(Error::Finished(_))));
+        assert!(!call.results().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn another_keys_messages_are_refused_by_name() {
+    let f = fixture();
+    let other = P2::new(Parties::new(256, 40).key);
+    let error = other.answer(&f.exchanges[0].0).unwrap_err();
+    assert!(matches!(error, Error::KeyMismatch { .. }), "{error}");
+}
+
+#[test]
+fn absurd_sizes_are_refused_before_anything_is_allocated() {
+    let f = fixture();
+    for (request, _) in &f.exchanges {
+        // Every aligned u64 in turn becomes enormous.
+        for at in 42..request.len().min(120) - 8 {
+            for value in [u64::MAX, 1 << 63, 1 << 40] {
+                let mut bad = request.clone();
+                bad[at..at + 8].copy_from_slice(&value.to_le_bytes());
+                let _ = f.p2.answer(&bad);
+            }
+        }
+    }
+}
+
+#[test]
+fn ciphertexts_that_are_none_are_refused() {
+    let f = fixture();
+    let width = f.p2.key().ring().modulus().width() * 8;
+    let (request, _) = &f.exchanges[5];
+    let start = request.len() - width;
+    for bad in [vec![0; width], vec![255; width], {
+        let mut n: Vec<u8> =
+            f.p2.key()
+                .modulus()
+                .limbs()
+                .iter()
+                .flat_map(|l| l.to_le_bytes())
+                .collect();
+        n.resize(width, 0);
+        n
+    }] {
+        let mut hostile = request.clone();
+        hostile[start..].copy_from_slice(&bad);
+        let error = f.p2.answer(&hostile).unwrap_err();
+        assert!(matches!(error, Error::Malformed { .. }), "{error}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn damaged_requests_never_panic(which in 0usize..8, at: prop::sample::Index, byte: u8, also: prop::sample::Index) {
+        let f = fixture();
+        let mut bad = f.exchanges[which].0.clone();
+        let (at, also) = (at.index(bad.len()), also.index(bad.len().min(140)));
+        bad[at] ^= byte;
+        bad[also] = bad[also].wrapping_add(byte | 1);
+        let _ = f.p2.answer(&bad);
+    }
+
+    #[test]
+    fn garbage_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..300), header: bool) {
+        let f = fixture();
+        let mut all = if header { f.exchanges[0].0[..42].to_vec() } else { vec![] };
+        all.extend(bytes);
+        prop_assert!(f.p2.answer(&all).is_err());
+    }
+
+    #[test]
+    fn damaged_replies_never_panic(which in 0usize..8, at: prop::sample::Index, byte: u8) {
+        let f = fixture();
+        let x = IntegerTensor::from_i64(&[2, 2], &[1, -2, 3, -4], Some(8)).unwrap();
+        let bits = IntegerTensor::from_i64(&[2, 2], &[1, 0, 0, 1], Some(1)).unwrap();
+        let (x, bits) = (f.parties.encrypt(&x), f.parties.encrypt(&bits));
+        let mut call = calls(f.parties.session.p1(), &x, &bits).swap_remove(which);
+        let mut bad = f.exchanges[which].1.clone();
+        let at = at.index(bad.len());
+        bad[at] ^= byte;
+        let _ = call.resume(&bad);
+    }
+}
