@@ -135,6 +135,17 @@ pub trait Ring: Send + Sync + fmt::Debug {
         1
     }
 
+    /// What [`Ring::multiply_selected`] spends on reading `rows` rows a number, in hundredths of a
+    /// multiplication; `shared` where the numbers computed at once read the same rows.
+    fn look_up_cost(&self, rows: usize, _shared: bool) -> usize {
+        rows / 2
+    }
+
+    /// Bits that a comb takes at a time: more save multiplications and cost memory.
+    fn comb_window(&self) -> usize {
+        5
+    }
+
     /// Canonical limbs (width × count, each below the modulus) to the backend's form.
     fn enter(&self, canonical: &[u64]) -> Block;
 

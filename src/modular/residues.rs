@@ -95,7 +95,7 @@ impl Residues {
         self.block.get_or_init(|| {
             let limbs = self.canonical.get().expect("one form is always present");
             let width = self.ring.modulus().width();
-            let parts: Vec<_> = pieces(&self.ring, self.len)
+            let parts: Vec<_> = pieces(&self.ring, self.ring.grain(), self.len)
                 .into_par_iter()
                 .map(|r| self.ring.enter(&limbs[r.start * width..r.end * width]))
                 .collect();
@@ -125,7 +125,18 @@ impl Residues {
         len: usize,
         piece: impl Fn(Range<usize>) -> Block + Sync + Send,
     ) -> Self {
-        let parts: Vec<_> = pieces(ring, len).into_par_iter().map(piece).collect();
+        Self::in_grains(ring, ring.grain(), len, piece)
+    }
+
+    /// As [`Residues::in_pieces`], of at most `grain` numbers.
+    pub(super) fn in_grains(
+        ring: &Arc<dyn Ring>,
+        grain: usize,
+        len: usize,
+        piece: impl Fn(Range<usize>) -> Block + Sync + Send,
+    ) -> Self {
+        let pieces = pieces(ring, grain, len);
+        let parts: Vec<_> = pieces.into_par_iter().map(piece).collect();
         let block = match parts.len() {
             1 => parts.into_iter().next().expect("one piece"),
             _ => ring.join(&parts.iter().collect::<Vec<_>>()),
@@ -141,6 +152,16 @@ impl Residues {
             let indices: Vec<_> = range.collect();
             let mut x = ring.gather(self.block(), &indices);
             ring.multiply(&mut x, &ring.gather(other.block(), &indices));
+            x
+        })
+    }
+
+    /// Every number to the power 2^`times`.
+    pub fn square(&self, times: usize) -> Self {
+        let ring = &self.ring;
+        Self::in_pieces(ring, self.len, |range| {
+            let mut x = ring.gather(self.block(), &range.collect::<Vec<_>>());
+            ring.square(&mut x, times);
             x
         })
     }
@@ -252,11 +273,11 @@ fn invert_blinded(ring: &Arc<dyn Ring>, x: &Block) -> Result<Block> {
     Err(Error::Backend("no invertible random number found".into()))
 }
 
-/// `0..len` in pieces of at most the ring's grain, small enough that every thread gets one, but
-/// none so small that lanes stay idle (except in the last).
-pub(super) fn pieces(ring: &Arc<dyn Ring>, len: usize) -> Vec<Range<usize>> {
+/// `0..len` in pieces of at most `grain` numbers, small enough that every thread gets one, but none
+/// so small that lanes stay idle (except in the last).
+pub(super) fn pieces(ring: &Arc<dyn Ring>, grain: usize, len: usize) -> Vec<Range<usize>> {
     let share = len.div_ceil(rayon::current_num_threads()).max(1);
-    let size = ring.grain().min(share.next_multiple_of(ring.lanes()));
+    let size = grain.min(share.next_multiple_of(ring.lanes()));
     (0..len)
         .step_by(size)
         .map(|start| start..(start + size).min(len))
