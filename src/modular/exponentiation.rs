@@ -268,7 +268,18 @@ impl<'a> Straus<'a> {
                                 }
                             })
                             .collect();
-                        ring.multiply_selected(&mut acc, &table, &first, &digits, 1 << window);
+                        // The table of the next column, or of the first for the next window.
+                        let next = match t + 1 < columns.end {
+                            true => t + 1,
+                            false => columns.start,
+                        };
+                        let next = slot[self.indices[outputs[0] * width + next]] << window;
+                        let entries = 1 << window;
+                        let ahead = match self.shared {
+                            true => next..next + entries,
+                            false => 0..0,
+                        };
+                        ring.multiply_selected(&mut acc, &table, &first, &digits, entries, ahead);
                     }
                 }
                 acc
@@ -329,7 +340,7 @@ pub fn choose(a: &Residues, b: &Residues, choice: &[bool]) -> Residues {
         let mut out = ring.ones(range.len());
         let first: Vec<_> = range.clone().map(|i| 2 * i).collect();
         let digits: Vec<_> = range.map(|i| u64::from(choice[i])).collect();
-        ring.multiply_selected(&mut out, table.block(), &first, &digits, 2);
+        ring.multiply_selected(&mut out, table.block(), &first, &digits, 2, 0..0);
         out
     })
 }
@@ -379,7 +390,7 @@ pub fn pack(
                         (Some(i), Some(e)) => e.digit(i, at, window),
                     })
                     .collect();
-                ring.multiply_selected(&mut acc, &tables, &first, &digits, 1 << window);
+                ring.multiply_selected(&mut acc, &tables, &first, &digits, 1 << window, 0..0);
             }
         }
         acc
@@ -430,13 +441,19 @@ impl Comb {
         let (ring, window) = (&self.ring, self.window);
         Residues::in_pieces(ring, exponents.rows.rows(), |range| {
             let mut acc = ring.ones(range.len());
-            for j in 0..bits.div_ceil(window) {
+            let digits_in_all = bits.div_ceil(window);
+            for j in 0..digits_in_all {
                 let first = vec![j << window; range.len()];
                 let digits: Vec<_> = range
                     .clone()
                     .map(|i| exponents.digit(i, j * window, window))
                     .collect();
-                ring.multiply_selected(&mut acc, &self.table, &first, &digits, 1 << window);
+                let ahead = match j + 1 < digits_in_all {
+                    true => (j + 1) << window..(j + 2) << window,
+                    false => 0..0,
+                };
+                let entries = 1 << window;
+                ring.multiply_selected(&mut acc, &self.table, &first, &digits, entries, ahead);
             }
             acc
         })

@@ -29,6 +29,7 @@ pub use secret::{
 use crate::error::{Error, Result};
 use std::any::Any;
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 use zeroize::Zeroizing;
 
@@ -168,7 +169,7 @@ pub trait Ring: Send + Sync + fmt::Debug {
     fn square(&self, x: &mut Block, times: usize);
 
     /// `x[i] ← x[i] · table[first[i] + digits[i]]` where `digits[i] < entries` is secret: all
-    /// `entries` rows from `first[i]` on are read.
+    /// `entries` rows from `first[i]` on are read. The rows `ahead` will be read soon: a hint.
     fn multiply_selected(
         &self,
         x: &mut Block,
@@ -176,6 +177,7 @@ pub trait Ring: Send + Sync + fmt::Debug {
         first: &[usize],
         digits: &[u64],
         entries: usize,
+        ahead: Range<usize>,
     );
 
     /// Modular multiplications and squarings so far.

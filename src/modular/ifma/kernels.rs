@@ -43,8 +43,15 @@ pub struct Montgomery {
     pub negated_inverse: u64,
 }
 
+/// A modulus that is a square, as the kernels read it (see [`super::nadic`]).
+pub struct Square {
+    pub root: Montgomery,
+    /// ⌈R/N⌉·N − R + 1, as long as the root.
+    pub offset: Zeroizing<Vec<u64>>,
+}
+
 /// Some lanes of a group that read the same rows of a table.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Reading {
     /// The group that holds the first row, and how many groups the rows span.
     pub group: usize,
@@ -84,28 +91,27 @@ impl Cpu {
         debug_assert!(normalised(out));
     }
 
-    /// The N-adic product modulo N² (see [`super::nadic`]): operands are two digits of as many
-    /// limbs as N each; `offset` is ⌈R/N⌉·N − R + 1, `quotients` scratch of the size of a digit.
+    /// The N-adic product modulo N²: operands are two digits of as many limbs as N each,
+    /// `quotients` is scratch of the size of a digit. Meanwhile `ahead` is brought into the second
+    /// cache.
     pub fn multiply_nadic(
         self,
         out: &mut [Vector],
         a: &[Vector],
         b: &[Vector],
-        n: &Montgomery,
-        offset: &[u64],
+        n: &Square,
         quotients: &mut [Vector],
+        ahead: &[Vector],
     ) {
-        let h = n.limbs.len();
+        let h = n.root.limbs.len();
         assert!(h.is_multiple_of(TILE) && [out.len(), a.len(), b.len()] == [2 * h; 3]);
-        assert!(offset.len() == h && quotients.len() == h);
+        assert!([n.offset.len(), quotients.len()] == [h; 2]);
         debug_assert!(normalised(a) && normalised(b));
-        let (out_start, quotients) = (out.as_mut_ptr(), quotients.as_mut_ptr());
-        // SAFETY: `self` proves the features; out, a and b have 2h limbs, n, offset and quotients
-        // h, a multiple of TILE; mutable borrows are distinct from each other and the operands.
-        unsafe {
-            let (a, b, offset) = (a.as_ptr(), b.as_ptr(), offset.as_ptr());
-            multiply_nadic(out_start, a, b, n, offset, quotients, h / TILE);
-        }
+        let (to, quotients) = (out.as_mut_ptr(), quotients.as_mut_ptr());
+        // SAFETY: `self` proves the features; out, a and b have 2h limbs, n, its offset and
+        // quotients h, a multiple of TILE; mutable borrows are distinct from each other and the
+        // operands.
+        unsafe { multiply_nadic(to, a.as_ptr(), b.as_ptr(), n, quotients, h / TILE, ahead) }
         debug_assert!(normalised(out));
     }
 
@@ -114,20 +120,16 @@ impl Cpu {
         self,
         out: &mut [Vector],
         a: &[Vector],
-        n: &Montgomery,
-        offset: &[u64],
+        n: &Square,
         quotients: &mut [Vector],
     ) {
-        let h = n.limbs.len();
+        let h = n.root.limbs.len();
         assert!(h.is_multiple_of(TILE) && [out.len(), a.len()] == [2 * h; 2]);
-        assert!(offset.len() == h && quotients.len() == h);
+        assert!([n.offset.len(), quotients.len()] == [h; 2]);
         debug_assert!(normalised(a));
-        let (out_start, quotients) = (out.as_mut_ptr(), quotients.as_mut_ptr());
+        let (to, quotients) = (out.as_mut_ptr(), quotients.as_mut_ptr());
         // SAFETY: as in multiply_nadic.
-        unsafe {
-            let (a, offset) = (a.as_ptr(), offset.as_ptr());
-            square_nadic(out_start, a, n, offset, quotients, h / TILE);
-        }
+        unsafe { square_nadic(to, a.as_ptr(), n, quotients, h / TILE) }
         debug_assert!(normalised(out));
     }
 
@@ -316,13 +318,22 @@ macro_rules! shift {
     };
 }
 
+/// Asks for the next of some pieces of memory.
+macro_rules! fetch {
+    ($pieces:ident) => {
+        for vector in $pieces.next().unwrap_or(&[]) {
+            _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(vector).cast());
+        }
+    };
+}
+
 /// Montgomery's reduction by product scanning (Koç, Acar, Kaliski 1996, FIPS): for every block
-/// column, `$products` adds what is to be reduced, `$extra` what is to be added besides in the
+/// column, `$fetch` runs first, `$products` adds what is to be reduced, `$extra` what is to be added besides in the
 /// lower half. Block c of `$quotients` is dead before block c of `$out` is written, so that they
 /// may be one buffer.
 macro_rules! reduce_columns {
     (
-        $out:expr, $quotients:expr, $m:expr, $blocks:expr,
+        $out:expr, $quotients:expr, $m:expr, $blocks:expr, $fetch:block,
         |$sums:ident, $column:ident, $low:ident, $high:ident| $products:block, $extra:block
     ) => {{
         let (out, quotients, n, blocks) = ($out, $quotients, $m.limbs.as_ptr(), $blocks);
@@ -330,6 +341,7 @@ macro_rules! reduce_columns {
         let inverse = _mm512_set1_epi64($m.negated_inverse as i64);
         let mut $sums = zeros!();
         for $column in 0..2 * blocks {
+            $fetch
             // Blocks i of one factor and column − i of the other, both inside.
             let ($low, $high) = (($column + 1).saturating_sub(blocks), blocks.min($column + 1));
             $products
@@ -398,6 +410,7 @@ unsafe fn multiply(
             out,
             m,
             blocks,
+            {},
             |sums, column, low, high| {
                 for i in low..high {
                     tile!(sums, a.add(i * TILE), b.add((column - i) * TILE), load);
@@ -419,6 +432,7 @@ unsafe fn square(out: *mut Vector, a: *const Vector, m: &Montgomery, blocks: usi
             out,
             m,
             blocks,
+            {},
             |sums, column, low, _high| { square_column!(sums, a, column, low) },
             {}
         );
@@ -438,27 +452,30 @@ macro_rules! add_negated {
 }
 
 /// # Safety
-/// The CPU has AVX-512 F and IFMA; out, a and b have 2·TILE·blocks limbs, the modulus, offset and
+/// The CPU has AVX-512 F and IFMA; out, a and b have 2·TILE·blocks limbs, the root, the offset and
 /// quotients TILE·blocks; what is written overlaps nothing else.
 #[target_feature(enable = "avx512f,avx512ifma")]
 unsafe fn multiply_nadic(
     out: *mut Vector,
     a: *const Vector,
     b: *const Vector,
-    n: &Montgomery,
-    offset: *const u64,
+    n: &Square,
     quotients: *mut Vector,
     blocks: usize,
+    ahead: &[Vector],
 ) {
     // SAFETY: all block indices are below `blocks`; second digits lie TILE·blocks further on.
     unsafe {
-        let second = TILE * blocks;
+        let (second, offset, n) = (TILE * blocks, n.offset.as_ptr(), &n.root);
+        // Spread over both halves, so that the cache always has room for one more request.
+        let mut ahead = ahead.chunks(ahead.len().div_ceil(4 * blocks).max(1));
         let (a1, b1, out1) = (a.add(second), b.add(second), out.add(second));
         reduce_columns!(
             out,
             quotients,
             n,
             blocks,
+            { fetch!(ahead) },
             |sums, column, low, high| {
                 for i in low..high {
                     tile!(sums, a.add(i * TILE), b.add((column - i) * TILE), load);
@@ -471,6 +488,7 @@ unsafe fn multiply_nadic(
             out1,
             n,
             blocks,
+            { fetch!(ahead) },
             |sums, column, low, high| {
                 for i in low..high {
                     tile!(sums, a.add(i * TILE), b1.add((column - i) * TILE), load);
@@ -494,20 +512,20 @@ unsafe fn multiply_nadic(
 unsafe fn square_nadic(
     out: *mut Vector,
     a: *const Vector,
-    n: &Montgomery,
-    offset: *const u64,
+    n: &Square,
     quotients: *mut Vector,
     blocks: usize,
 ) {
     // SAFETY: as in multiply_nadic.
     unsafe {
-        let second = TILE * blocks;
+        let (second, offset, n) = (TILE * blocks, n.offset.as_ptr(), &n.root);
         let (a1, out1) = (a.add(second), out.add(second));
         reduce_columns!(
             out,
             quotients,
             n,
             blocks,
+            {},
             |sums, column, low, _high| { square_column!(sums, a, column, low) },
             {}
         );
@@ -516,6 +534,7 @@ unsafe fn square_nadic(
             out1,
             n,
             blocks,
+            {},
             |sums, column, low, high| {
                 let mut twice = zeros!();
                 for i in low..high {

@@ -24,6 +24,7 @@ use nadic::Nadic;
 use plain::Plain;
 use rug::Integer;
 use std::fmt;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use zeroize::Zeroizing;
@@ -67,8 +68,15 @@ trait Form: Send + Sync + 'static {
     /// One in every lane.
     fn one(&self) -> &[Vector];
 
-    /// `out ← a·b`.
-    fn multiply(&self, out: &mut [Vector], a: &[Vector], b: &[Vector], scratch: &mut [Vector]);
+    /// `out ← a·b`. Memory that is wanted soon may be fetched meanwhile.
+    fn multiply(
+        &self,
+        out: &mut [Vector],
+        a: &[Vector],
+        b: &[Vector],
+        scratch: &mut [Vector],
+        ahead: &[Vector],
+    );
 
     /// `out ← a²`.
     fn square(&self, out: &mut [Vector], a: &[Vector], scratch: &mut [Vector]);
@@ -207,7 +215,8 @@ impl<F: Form> Ring for IfmaRing<F> {
         self.count(x.count);
         self.with_scratch(|s| {
             for (x, y) in x.groups_mut().zip(y.groups()) {
-                self.form.multiply(&mut s.result, x, y, &mut s.internal);
+                self.form
+                    .multiply(&mut s.result, x, y, &mut s.internal, &[]);
                 x.copy_from_slice(&s.result);
             }
         });
@@ -237,31 +246,42 @@ impl<F: Form> Ring for IfmaRing<F> {
         first: &[usize],
         digits: &[u64],
         entries: usize,
+        ahead: Range<usize>,
     ) {
         let (x, table) = (x.get_mut::<Batch>(), table.get::<Batch>());
         assert!(x.count == first.len() && first.len() == digits.len() && entries > 0);
         assert!(first.iter().all(|f| f + entries <= table.count));
         self.count(x.count);
         let (limbs, cpu) = (self.form.limbs(), self.cpu);
+        // The groups of x share the work of fetching what comes next.
+        let ahead = ahead.start / LANES..ahead.end.div_ceil(LANES).max(ahead.start / LANES);
+        let ahead = &table.vectors()[ahead.start * limbs..ahead.end * limbs];
+        let share = ahead.len().div_ceil(first.len().div_ceil(LANES).max(1));
+        let mut ahead = ahead.chunks(share.max(1));
         let mut groups = x.groups_mut();
         self.with_scratch(|s| {
             let numbers = TOGETHER * LANES;
             for (first, digits) in first.chunks(numbers).zip(digits.chunks(numbers)) {
-                let wanted: Vec<_> = (first.chunks(LANES).zip(digits.chunks(LANES)))
-                    .map(|(first, digits)| readings(first, digits, entries))
-                    .collect();
-                let selected = &mut s.selected[..wanted.len() * limbs];
+                let selected = &mut s.selected[..first.len().div_ceil(LANES) * limbs];
                 if first.len() == numbers && first.iter().all(|f| *f == first[0]) {
-                    let rows = std::array::from_fn(|g| &wanted[g].0);
-                    cpu.select_together(selected, table.vectors(), rows, wanted[0].1[0]);
+                    let group = |g: usize| g * LANES..(g + 1) * LANES;
+                    let wanted: [Wanted; TOGETHER] = std::array::from_fn(|g| {
+                        Wanted::new(&first[group(g)], &digits[group(g)], entries)
+                    });
+                    let rows = std::array::from_fn(|g| &wanted[g].rows);
+                    cpu.select_together(selected, table.vectors(), rows, wanted[0].readings[0]);
                 } else {
-                    for (out, (rows, readings)) in selected.chunks_exact_mut(limbs).zip(&wanted) {
-                        cpu.select(out, table.vectors(), rows, readings);
+                    let lanes = first.chunks(LANES).zip(digits.chunks(LANES));
+                    for (out, (first, digits)) in selected.chunks_exact_mut(limbs).zip(lanes) {
+                        let wanted = Wanted::new(first, digits, entries);
+                        cpu.select(out, table.vectors(), &wanted.rows, wanted.readings());
                     }
                 }
                 for y in selected.chunks_exact(limbs) {
                     let x = groups.next().expect("a group for eight digits");
-                    self.form.multiply(&mut s.result, x, y, &mut s.internal);
+                    let ahead = ahead.next().unwrap_or(&[]);
+                    self.form
+                        .multiply(&mut s.result, x, y, &mut s.internal, ahead);
                     x.copy_from_slice(&s.result);
                 }
             }
@@ -273,28 +293,43 @@ impl<F: Form> Ring for IfmaRing<F> {
     }
 }
 
-/// What the lanes of a group read: each its row, and one reading for all that read the same rows.
-fn readings(first: &[usize], digits: &[u64], entries: usize) -> (Vector, Vec<Reading>) {
-    let mut rows = Vector::ZERO;
-    let mut readings = Vec::<Reading>::with_capacity(LANES);
-    for (lane, (&first, &digit)) in first.iter().zip(digits).enumerate() {
-        debug_assert!((digit as usize) < entries);
-        let (group, offset) = (first / LANES, first % LANES);
-        rows.0[lane] = offset as u64 + digit;
-        let span = (offset + entries).div_ceil(LANES);
-        match readings
-            .iter_mut()
-            .find(|r| (r.group, r.span) == (group, span))
-        {
-            Some(reading) => reading.lanes |= 1 << lane,
-            None => readings.push(Reading {
-                group,
-                span,
-                lanes: 1 << lane,
-            }),
+/// What the lanes of a group read: each its row, and one reading for neighbours that read the same
+/// rows. Only the first `count` readings count.
+struct Wanted {
+    rows: Vector,
+    readings: [Reading; LANES],
+    count: usize,
+}
+
+impl Wanted {
+    fn new(first: &[usize], digits: &[u64], entries: usize) -> Self {
+        let mut wanted = Self {
+            rows: Vector::ZERO,
+            readings: [Reading::default(); LANES],
+            count: 0,
+        };
+        for (lane, (&first, &digit)) in first.iter().zip(digits).enumerate() {
+            debug_assert!((digit as usize) < entries);
+            let (group, offset) = (first / LANES, first % LANES);
+            wanted.rows.0[lane] = offset as u64 + digit;
+            let span = (offset + entries).div_ceil(LANES);
+            let last = wanted.readings[wanted.count.saturating_sub(1)];
+            if wanted.count == 0 || (last.group, last.span) != (group, span) {
+                wanted.readings[wanted.count] = Reading {
+                    group,
+                    span,
+                    lanes: 0,
+                };
+                wanted.count += 1;
+            }
+            wanted.readings[wanted.count - 1].lanes |= 1 << lane;
         }
+        wanted
     }
-    (rows, readings)
+
+    fn readings(&self) -> &[Reading] {
+        &self.readings[..self.count]
+    }
 }
 
 impl<F> fmt::Debug for IfmaRing<F> {

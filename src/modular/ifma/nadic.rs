@@ -9,17 +9,14 @@
 //! digit below (32N² + R + N + R·N)/R < 3N + 2.
 
 use super::batch::Vectors;
-use super::kernels::{Cpu, Montgomery, TILE, Vector};
+use super::kernels::{Cpu, Square, TILE, Vector};
 use super::{Form, limbs_of_52, montgomery, splat, words_of_52};
 use rug::Integer;
-use zeroize::Zeroizing;
 
 /// Numbers modulo N².
 pub struct Nadic {
     cpu: Cpu,
-    root: Montgomery,
-    /// C − R + 1.
-    offset: Zeroizing<Vec<u64>>,
+    square: Square,
     /// R, R², R³ mod N², and 1, in every lane.
     one: Vectors,
     r_squared: Vectors,
@@ -43,8 +40,10 @@ impl Nadic {
         };
         Self {
             cpu,
-            root: montgomery(root, limbs),
-            offset: words_of_52(&(multiple - r + 1u32), limbs),
+            square: Square {
+                root: montgomery(root, limbs),
+                offset: words_of_52(&(multiple - r + 1u32), limbs),
+            },
             one: power(1),
             r_squared: power(2),
             r_cubed: power(3),
@@ -55,42 +54,48 @@ impl Nadic {
 
 impl Form for Nadic {
     fn limbs(&self) -> usize {
-        2 * self.root.limbs.len()
+        2 * self.square.root.limbs.len()
     }
 
     fn scratch(&self) -> usize {
         // Quotients of a product; two more numbers on the way in and out.
-        self.root.limbs.len() + 2 * self.limbs()
+        self.square.root.limbs.len() + 2 * self.limbs()
     }
 
     fn one(&self) -> &[Vector] {
         &self.one
     }
 
-    fn multiply(&self, out: &mut [Vector], a: &[Vector], b: &[Vector], scratch: &mut [Vector]) {
-        let quotients = &mut scratch[..self.root.limbs.len()];
+    fn multiply(
+        &self,
+        out: &mut [Vector],
+        a: &[Vector],
+        b: &[Vector],
+        scratch: &mut [Vector],
+        ahead: &[Vector],
+    ) {
+        let quotients = &mut scratch[..self.square.root.limbs.len()];
         self.cpu
-            .multiply_nadic(out, a, b, &self.root, &self.offset, quotients);
+            .multiply_nadic(out, a, b, &self.square, quotients, ahead);
     }
 
     fn square(&self, out: &mut [Vector], a: &[Vector], scratch: &mut [Vector]) {
-        let quotients = &mut scratch[..self.root.limbs.len()];
-        self.cpu
-            .square_nadic(out, a, &self.root, &self.offset, quotients);
+        let quotients = &mut scratch[..self.square.root.limbs.len()];
+        self.cpu.square_nadic(out, a, &self.square, quotients);
     }
 
     /// x = l + r·R with l below R and r below N²/R < N: l·R²/R + r·R³/R, without a division. As
     /// first digits, l and r against constants below N give digits below 2N each, so the sum's are
     /// below 4N: (R·N + R·N)/R, and ((R − 1)(N − 1) + R + N + (R − 1)·N)/R.
     fn enter(&self, out: &mut [Vector], canonical: &[Vector], scratch: &mut [Vector]) {
-        let h = self.root.limbs.len();
+        let h = self.square.root.limbs.len();
         let (operand, scratch) = scratch.split_at_mut(2 * h);
         let (high, scratch) = scratch.split_at_mut(2 * h);
         operand[h..].fill(Vector::ZERO);
         operand[..h].copy_from_slice(&canonical[h..]);
-        self.multiply(high, operand, &self.r_cubed, scratch);
+        self.multiply(high, operand, &self.r_cubed, scratch, &[]);
         operand[..h].copy_from_slice(&canonical[..h]);
-        self.multiply(out, operand, &self.r_squared, scratch);
+        self.multiply(out, operand, &self.r_squared, scratch, &[]);
         self.cpu.add(&mut out[..h], &high[..h]);
         self.cpu.add(&mut out[h..], &high[h..]);
     }
@@ -98,12 +103,12 @@ impl Form for Nadic {
     /// Times 1, digits are at most N and N + 1. Making the first canonical may carry one more into
     /// the second, which then is below 2N.
     fn leave(&self, out: &mut [Vector], a: &[Vector], scratch: &mut [Vector]) {
-        let h = self.root.limbs.len();
+        let h = self.square.root.limbs.len();
         let (digits, scratch) = scratch.split_at_mut(2 * h);
-        self.multiply(digits, a, &self.unit, scratch);
+        self.multiply(digits, a, &self.unit, scratch, &[]);
         let (first, second) = digits.split_at_mut(h);
-        let carry = self.cpu.reduce_once(first, &self.root, 0);
-        self.cpu.reduce_once(second, &self.root, carry);
-        self.cpu.product(out, first, second, &self.root);
+        let carry = self.cpu.reduce_once(first, &self.square.root, 0);
+        self.cpu.reduce_once(second, &self.square.root, carry);
+        self.cpu.product(out, first, second, &self.square.root);
     }
 }

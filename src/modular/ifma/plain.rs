@@ -43,7 +43,14 @@ impl Form for Plain {
         &self.one
     }
 
-    fn multiply(&self, out: &mut [Vector], a: &[Vector], b: &[Vector], _: &mut [Vector]) {
+    fn multiply(
+        &self,
+        out: &mut [Vector],
+        a: &[Vector],
+        b: &[Vector],
+        _: &mut [Vector],
+        _: &[Vector],
+    ) {
         // 4M² + R·M is below 2M·R.
         self.cpu.multiply(out, a, b, &self.modulus);
     }
@@ -53,12 +60,12 @@ impl Form for Plain {
     }
 
     fn enter(&self, out: &mut [Vector], canonical: &[Vector], scratch: &mut [Vector]) {
-        self.multiply(out, canonical, &self.r_squared, scratch);
+        self.multiply(out, canonical, &self.r_squared, scratch, &[]);
     }
 
     fn leave(&self, out: &mut [Vector], a: &[Vector], scratch: &mut [Vector]) {
         // (2M + (R − 1)·M)/R is at most M: one subtraction makes it canonical.
-        self.multiply(out, a, &self.unit, scratch);
+        self.multiply(out, a, &self.unit, scratch, &[]);
         self.cpu.reduce_once(out, &self.modulus, 0);
     }
 }

@@ -75,7 +75,7 @@ fn plain_products_agree_with_rug_up_to_the_largest_operands() {
             let (x, y) = (below(&bound, seed), below(&bound, 3 * seed + 1));
             let (a, b) = (load(&x, k), load(&y, k));
             let mut out = Vectors::zeros(k);
-            form.multiply(&mut out, &a, &b, &mut []);
+            form.multiply(&mut out, &a, &b, &mut [], &[]);
             let mut square = Vectors::zeros(k);
             form.square(&mut square, &a, &mut []);
             for j in 0..LANES {
@@ -116,7 +116,7 @@ fn nadic_products_agree_with_rug_up_to_the_largest_digits() {
         for seed in 0..8 {
             let (a, b) = (digits(seed), digits(5 * seed + 3));
             let (mut product, mut squared) = (Vectors::zeros(2 * h), Vectors::zeros(2 * h));
-            form.multiply(&mut product, &a, &b, &mut scratch);
+            form.multiply(&mut product, &a, &b, &mut scratch, &[]);
             form.square(&mut squared, &a, &mut scratch);
             let mut left = Vectors::zeros(2 * h);
             form.leave(&mut left, &a, &mut scratch);
@@ -176,9 +176,9 @@ proptest! {
         for (i, vector) in table.iter_mut().enumerate() {
             vector.0 = std::array::from_fn(|j| (i * LANES + j) as u64);
         }
-        let (rows, readings) = readings(&first, &digits, entries);
+        let wanted = Wanted::new(&first, &digits, entries);
         let mut out = Vectors::zeros(TILE);
-        cpu.select(&mut out, &table, &rows, &readings);
+        cpu.select(&mut out, &table, &wanted.rows, wanted.readings());
         for (lane, (first, digit)) in first.iter().zip(&digits).enumerate() {
             let row = first + *digit as usize;
             for (l, vector) in out.iter().enumerate() {
