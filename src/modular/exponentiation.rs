@@ -15,6 +15,9 @@ use std::sync::Arc;
 /// Tables of powers larger than this are built and used in several passes.
 const TABLE_BYTES: usize = 192 << 20;
 
+/// Combs have windows that keep their table below this.
+const COMB_BYTES: usize = 48 << 20;
+
 /// Exponents of `bits` bits; a single row serves every element.
 #[derive(Debug)]
 pub struct Exponents<'a> {
@@ -85,7 +88,8 @@ fn best_window(
 ) -> usize {
     (1..=7)
         .min_by_key(|&w| {
-            let table = ((1usize << w) - 2) * bases * 100;
+            // An entry is also moved to its place, and read from far away.
+            let table = ((1usize << w) - 2) * bases * 200;
             let products = bits.div_ceil(w) * terms * (100 + ring.look_up_cost(1 << w, shared));
             table + products
         })
@@ -412,7 +416,11 @@ impl Comb {
     pub fn new(base: &Residues, bits: usize) -> Self {
         assert_eq!(base.len(), 1);
         let ring = base.ring();
-        let window = ring.comb_window();
+        let bytes = |window: usize| (bits.div_ceil(window) * ring.modulus().width() * 8) << window;
+        let window = (1..=ring.comb_window())
+            .rev()
+            .find(|&w| bytes(w) <= COMB_BYTES)
+            .unwrap_or(1);
         let mut steps = vec![ring.gather(base.block(), &[0])];
         for _ in 1..bits.div_ceil(window) {
             let mut next = ring.gather(&steps[steps.len() - 1], &[0]);

@@ -142,7 +142,7 @@ pub trait Ring: Send + Sync + fmt::Debug {
         rows / 2
     }
 
-    /// Bits that a comb takes at a time: more save multiplications and cost memory.
+    /// Bits that a comb takes at a time, if its table does not become too large.
     fn comb_window(&self) -> usize {
         5
     }

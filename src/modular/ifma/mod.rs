@@ -157,7 +157,7 @@ impl<F: Form> Ring for IfmaRing<F> {
     }
 
     fn comb_window(&self) -> usize {
-        7
+        8
     }
 
     fn enter(&self, canonical: &[u64]) -> Block {
