@@ -41,6 +41,8 @@ test-rust:
 test-python: build $(VENV)/bin/python
 	$(PIP) install './bindings/python[test,demo]'
 	$(VENV)/bin/ruff check bindings/python
+	$(VENV)/bin/ruff format --check -q bindings/python
+	cd bindings/python && $(CURDIR)/$(VENV)/bin/mypy --no-error-summary
 	$(VENV)/bin/python -m pytest -q bindings/python/tests
 
 header:
