@@ -37,6 +37,7 @@ test-rust:
 	@scripts/setup.sh test
 	$(MAKE) --no-print-directory lint
 	cargo test --locked --features $(TEST_FEATURES)
+	SMLP_BACKEND=gmp cargo test --locked --features $(TEST_FEATURES) --test protocols --test training
 
 test-python: build $(VENV)/bin/python
 	$(PIP) install './bindings/python[test,demo]'

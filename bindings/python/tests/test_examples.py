@@ -9,9 +9,9 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 PACKAGE = Path(__file__).resolve().parents[1] / "src"
 
 
-def run(*command):
+def run(*command, **variables):
     path = os.pathsep.join(filter(None, [str(PACKAGE), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": path}
+    environment = {**os.environ, "PYTHONPATH": path, **variables}
     return subprocess.run(
         [sys.executable, *map(str, command)],
         env=environment,
@@ -43,6 +43,14 @@ def test_the_demo_draws_and_checks_itself(tmp_path):
     # Two steps learn nothing: the demo says so by its exit code.
     assert result.returncode == 1
     assert picture.stat().st_size > 10_000
+
+
+def test_a_backend_that_is_not_there_is_refused():
+    result = run("-c", "import smlp; smlp.keygen(2048)", SMLP_BACKEND="abacus")
+    assert result.returncode != 0
+    assert "SMLP_BACKEND is 'abacus'" in result.stderr
+    assert "gmp" in result.stderr
+    run("-c", "import smlp; assert smlp.backend() == 'gmp'", SMLP_BACKEND="gmp").check_returncode()
 
 
 def test_the_installed_wheel_works_outside_the_checkout(tmp_path):
