@@ -625,7 +625,7 @@ mod tests {
             assert_eq!(values(&multi_power(&r, &indices, &exponents, width)), want);
             let straus = Straus::new(&r, &indices, width);
             for limit in 1..7 {
-                let bytes = limit * 8 * ring.modulus().width() << 3;
+                let bytes = limit * 64 * ring.modulus().width();
                 let got = straus.run(&exponents, 3, bytes, None).unwrap();
                 assert_eq!(values(&got), want);
             }
