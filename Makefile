@@ -37,10 +37,13 @@ test-rust:
 	@scripts/setup.sh test
 	$(MAKE) --no-print-directory lint
 	cargo test --locked --features $(TEST_FEATURES)
+	SMLP_BACKEND=gmp cargo test --locked --features $(TEST_FEATURES) --test protocols --test training
 
 test-python: build $(VENV)/bin/python
 	$(PIP) install './bindings/python[test,demo]'
 	$(VENV)/bin/ruff check bindings/python
+	$(VENV)/bin/ruff format --check -q bindings/python
+	cd bindings/python && $(CURDIR)/$(VENV)/bin/mypy --no-error-summary
 	$(VENV)/bin/python -m pytest -q bindings/python/tests
 
 header:
@@ -48,6 +51,9 @@ header:
 
 bench:
 	RAYON_NUM_THREADS=1 cargo bench
+
+install: build
+	$(MAKE) --no-print-directory install-native PREFIX='$(PREFIX)'
 
 include bindings/cpp/install.mk
 

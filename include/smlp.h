@@ -707,7 +707,7 @@ smlp_status smlp_tensor_reshape(const smlp_tensor *tensor,
                                 smlp_tensor **out);
 
 /**
- * Axis i of the result is axis axes[i] of the tensor; negative axes count from the end.
+ * Axis i of the result is axis `axes[i]` of the tensor; negative axes count from the end.
  *
  * Errors: SMLP_INVALID_ARGUMENT unless every axis is named once.
  */
@@ -786,7 +786,7 @@ smlp_status smlp_tensor_broadcast_to(const smlp_tensor *tensor,
                                      smlp_tensor **out);
 
 /**
- * Tiled times[i] times along axis i, new axes in front, as torch.Tensor.repeat does.
+ * Tiled `times[i]` times along axis i, new axes in front, as torch.Tensor.repeat does.
  *
  * Errors: SMLP_INVALID_ARGUMENT for fewer times than axes; SMLP_LIMIT.
  */
@@ -979,7 +979,8 @@ smlp_status smlp_p1_refresh(const smlp_p1 *p1, const smlp_tensor *tensor, smlp_c
  *
  * Args: data, len: get the bytes, which belong to the call and go with smlp_call_resume() and
  * smlp_call_free().
- * Errors: SMLP_FINISHED once the call is done or has failed.
+ * Errors: SMLP_FINISHED once the call is done or has failed. Calls on tensors without elements
+ * are done from the start.
  */
 smlp_status smlp_call_request(const smlp_call *call, const uint8_t **data, size_t *len);
 

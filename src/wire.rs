@@ -80,7 +80,18 @@ impl Writer {
     }
 
     pub fn bytes(&mut self, bytes: &[u8]) {
+        self.reserve(bytes.len());
         self.0.extend_from_slice(bytes);
+    }
+
+    /// Makes room. A vector that grew by itself would leave its old buffer uncleared.
+    fn reserve(&mut self, more: usize) {
+        let needed = self.0.len() + more;
+        if needed > self.0.capacity() {
+            let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(2 * self.0.capacity())));
+            larger.extend_from_slice(&self.0);
+            self.0 = larger;
+        }
     }
 
     pub fn u16(&mut self, value: u16) {
@@ -105,7 +116,7 @@ impl Writer {
 
     /// Limbs without their number: the reader knows it from what came before.
     pub fn limbs(&mut self, limbs: &[u64]) {
-        self.0.reserve(8 * limbs.len());
+        self.reserve(8 * limbs.len());
         for l in limbs {
             self.u64(*l);
         }

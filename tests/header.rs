@@ -6,7 +6,7 @@ mod native;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use native::{Scratch, repository, run, shared_library};
+use native::{Scratch, declared_functions, repository, run, shared_library};
 
 /// The files of src/ffi/ in the order in which the header presents them.
 const SOURCES: [&str; 17] = [
@@ -100,22 +100,6 @@ fn it_compiles_as_c_and_as_cxx_even_twice() {
     }
 }
 
-/// Names of functions that the header declares: what stands before a parenthesis.
-fn declared() -> BTreeSet<String> {
-    let header = committed();
-    // Comments mention functions too.
-    let code: String = header
-        .split("/*")
-        .map(|part| part.split_once("*/").map_or(part, |(_, code)| code))
-        .collect();
-    let names = code.match_indices('(').filter_map(|(end, _)| {
-        let start = code[..end].rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_')? + 1;
-        let name = &code[start..end];
-        name.starts_with("smlp_").then(|| name.to_owned())
-    });
-    names.collect()
-}
-
 #[cfg(target_os = "linux")]
 #[test]
 fn the_library_exports_what_the_header_declares() {
@@ -129,7 +113,10 @@ fn the_library_exports_what_the_header_declares() {
         .filter_map(|line| line.split_whitespace().next())
         .map(str::to_owned)
         .collect();
-    let declared = declared();
+    let declared: BTreeSet<String> = declared_functions()
+        .into_iter()
+        .map(|function| function.name)
+        .collect();
     let (missing, surplus): (Vec<_>, Vec<_>) = (
         declared.difference(&exported).collect(),
         exported.difference(&declared).collect(),
@@ -153,4 +140,31 @@ fn the_library_has_its_soname() {
 
 fn path(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
+}
+
+/// The first C++ example of each README compiles.
+#[test]
+fn the_readmes_compile() {
+    let scratch = Scratch::new("readme");
+    for (name, file) in [("root", "README.md"), ("binding", "bindings/cpp/README.md")] {
+        let text = std::fs::read_to_string(repository().join(file)).unwrap();
+        let example = text.split("```cpp\n").nth(1).unwrap();
+        let example = example.split("```").next().unwrap();
+        let (includes, body) = example.split_once("\n\n").unwrap();
+        let program = format!("{includes}\nint main() {{\n{body}\n}}\n");
+        let source = scratch.write(&format!("{name}.cpp"), &program);
+        let include = |folder: &str| format!("-I{}", repository().join(folder).display());
+        let (header, binding) = (include("include"), include("bindings/cpp"));
+        let flags = [
+            "-std=c++20",
+            "-Wall",
+            "-Werror",
+            "-Wno-unused",
+            "-fsyntax-only",
+        ];
+        run(
+            "g++",
+            flags.into_iter().chain([&*header, &binding, &source]),
+        );
+    }
 }

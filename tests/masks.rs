@@ -205,6 +205,33 @@ fn comparisons_hide_signs_and_order_but_not_magnitudes() {
 }
 
 #[test]
+fn comparisons_blur_magnitudes_as_far_as_security_md_says() {
+    // |z| spread over b octaves; P2 guesses the middle of what is possible.
+    const B: f64 = 32.0;
+    const KAPPA: f64 = 128.0;
+    let p1 = P1::seeded(key().public().clone(), SIGMA, 77).unwrap();
+    let p2 = P2::new(key().clone());
+    let calls = 1500;
+    let hits = (0..calls)
+        .filter(|i| {
+            let octave = (*i as f64 * 0.618_033_988_7).fract() * B;
+            let z = 2f64.powf(octave) as i128;
+            let clear = IntegerTensor::from_i128(&[1], vec![z], 0, 33).unwrap();
+            let x = EncryptedTensor::encrypt(&clear, key(), &Random::os()).unwrap();
+            let view = p2.view(p1.relu(&x).unwrap().request().unwrap()).unwrap();
+            let seen = view[0][0].to_f64().abs().log2() - 1.0;
+            let guess = ((seen - KAPPA).max(0.0) + seen.min(B)) / 2.0;
+            (guess - octave).abs() <= 1.0
+        })
+        .count() as f64;
+    let (rate, claimed) = (hits / f64::from(calls), 2.0 / B + 2.0 / KAPPA);
+    assert!(
+        (rate - claimed).abs() < 0.02,
+        "guessed {rate}, SECURITY.md says {claimed}"
+    );
+}
+
+#[test]
 fn selections_hide_bits_and_values() {
     let one = |value: i128| {
         let clear = IntegerTensor::from_i128(&[ELEMENTS], vec![value; ELEMENTS], 0, 1).unwrap();

@@ -355,8 +355,17 @@ class Tensor {
     return make(smlp_tensor_repeat, get(), times.data(), times.size());
   }
 
-  /// Several tensors by reference: `Tensor::concatenate({a, b}, 0)`.
-  using References = std::vector<std::reference_wrapper<const Tensor>>;
+  /// A borrowed tensor, for lists of them: `Tensor::concatenate({a, b.transpose()}, 0)`, or
+  /// `Tensor::concatenate({v.begin(), v.end()}, 0)` for a vector.
+  class Reference {
+   public:
+    Reference(const Tensor& tensor) noexcept : handle_(tensor.get()) {}
+
+   private:
+    friend class Tensor;
+    const smlp_tensor* handle_;
+  };
+  using References = std::vector<Reference>;
   static Tensor concatenate(const References& tensors, std::int64_t axis) {
     const auto handles = pointers(tensors);
     return make(smlp_tensor_concatenate, handles.data(), handles.size(), axis);
@@ -398,8 +407,8 @@ class Tensor {
   }
   static std::vector<const smlp_tensor*> pointers(const References& tensors) {
     std::vector<const smlp_tensor*> handles;
-    for (const Tensor& tensor : tensors) {
-      handles.push_back(tensor.get());
+    for (const Reference& tensor : tensors) {
+      handles.push_back(tensor.handle_);
     }
     return handles;
   }
@@ -408,7 +417,8 @@ class Tensor {
 };
 
 /// One interactive operation: send request() to P2, hand its answer to resume(), until that
-/// returns true. The first failure is final.
+/// returns true. The first failure is final. A call on tensors without elements is done from the
+/// start: it has results and no request.
 class Call {
  public:
   explicit Call(smlp_call* handle) noexcept : handle_(handle) {}

@@ -17,7 +17,8 @@ unsafe impl Sync for CallHandle {}
 ///
 /// Args: data, len: get the bytes, which belong to the call and go with smlp_call_resume() and
 /// smlp_call_free().
-/// Errors: SMLP_FINISHED once the call is done or has failed.
+/// Errors: SMLP_FINISHED once the call is done or has failed. Calls on tensors without elements
+/// are done from the start.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smlp_call_request(
     call: *const CallHandle,

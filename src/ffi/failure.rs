@@ -1,7 +1,8 @@
 //! What goes wrong between C and Rust, and the guard that turns it into a status and a message.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 
 use super::Status;
 use crate::error::Error;
@@ -73,29 +74,64 @@ pub(super) fn with_last_error<T>(read: impl FnOnce(&str) -> T) -> Option<T> {
         .flatten()
 }
 
-/// Runs the body of an exported function: failures and panics become a status, and their text the
-/// message of this thread.
-pub(super) fn guard(body: impl FnOnce() -> Outcome) -> Status {
+thread_local! {
+    /// How many guards this thread is in; more than one where a callback calls the library.
+    static GUARDS: Cell<u32> = const { Cell::new(0) };
+    static PANIC_PLACE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Panics inside a guard become messages with their place, so they need not be printed; all
+/// others go where they went before. Those of pool threads are among the others.
+fn keep_quiet() {
+    static ONCE: Once = Once::new();
+    // A hook cannot be replaced while its thread panics, and need not: the caller is on its way out.
+    if std::thread::panicking() {
+        return;
+    }
+    ONCE.call_once(|| {
+        let previous = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if GUARDS.try_with(Cell::get).unwrap_or(0) == 0 {
+                return previous(info);
+            }
+            let place = info.location().map(ToString::to_string).unwrap_or_default();
+            let _ = PANIC_PLACE.try_with(|last| last.replace(place));
+        }));
+    });
+}
+
+/// Runs something that may panic; the panic becomes a failure.
+fn catch<T>(body: impl FnOnce() -> T) -> Outcome<T> {
+    keep_quiet();
+    let _ = GUARDS.try_with(|guards| guards.set(guards.get() + 1));
     // Unwind safety: after a panic the caller gets SMLP_INTERNAL and may at most free its objects
     // or go on with values that are whole, if not the expected ones; no invariant that memory
     // safety rests on spans a call.
-    let failure = match catch_unwind(AssertUnwindSafe(body)) {
-        Ok(Ok(())) => return Status::SMLP_OK,
-        Ok(Err(failure)) => failure,
-        Err(panic) => {
-            let text = panic
-                .downcast_ref::<&str>()
-                .copied()
-                .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-                .unwrap_or("no message");
-            let message = format!("internal error, please report it: {text}");
-            // Dropping a panic's payload could panic in turn.
-            std::mem::forget(panic);
-            Failure {
-                status: Status::SMLP_INTERNAL,
-                message,
-            }
+    let outcome = catch_unwind(AssertUnwindSafe(body));
+    let _ = GUARDS.try_with(|guards| guards.set(guards.get() - 1));
+    outcome.map_err(|panic| {
+        let text = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("no message");
+        let place = PANIC_PLACE.try_with(RefCell::take).unwrap_or_default();
+        let message = format!("internal error, please report it: {text} ({place})");
+        // Dropping a panic's payload could panic in turn.
+        std::mem::forget(panic);
+        Failure {
+            status: Status::SMLP_INTERNAL,
+            message,
         }
+    })
+}
+
+/// Runs the body of an exported function: failures and panics become a status, and their text the
+/// message of this thread.
+pub(super) fn guard(body: impl FnOnce() -> Outcome) -> Status {
+    let failure = match catch(body) {
+        Ok(Ok(())) => return Status::SMLP_OK,
+        Ok(Err(failure)) | Err(failure) => failure,
     };
     let Failure { status, message } = failure;
     // C strings end at NUL.
@@ -110,9 +146,7 @@ pub(super) fn guard(body: impl FnOnce() -> Outcome) -> Status {
 
 /// Runs the body of a `_free` function: it has no status to return, but may not unwind either.
 pub(super) fn guard_free(body: impl FnOnce()) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(body)) {
-        std::mem::forget(panic);
-    }
+    let _ = catch(body);
 }
 
 #[cfg(test)]
@@ -125,6 +159,9 @@ mod tests {
         assert_eq!(status, Status::SMLP_INTERNAL);
         let text = with_last_error(str::to_owned).unwrap();
         assert!(text.contains("number 7"), "{text}");
+        assert!(text.contains("failure.rs"), "{text}");
+        // Outside of a guard nothing has changed.
+        assert!(std::thread::spawn(|| panic!("as always")).join().is_err());
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //!   behind one is `Sync`; `T*` needs the object for itself.
 //! - What can fail returns a [`Status`] and leaves a message for [`smlp_last_error`]. Outputs are
 //!   written on success only.
-//! - [`guard`] surrounds every body: no panic crosses into C.
+//! - A guard surrounds every body: no panic crosses into C.
 //! - Numbers that C may get wrong (enumerators, booleans, flags) arrive as plain integers and are
 //!   checked, since a Rust enum with a foreign value would be undefined behaviour.
 //!

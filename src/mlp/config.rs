@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::fixed::{DEFAULT_FRACTION_BITS, MAX_BOUND, bounds};
+use crate::tensor::MAX_ELEMENTS;
 
 use super::operations::MAX_LAYERS;
 
@@ -77,7 +78,8 @@ impl MlpConfig {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] naming the numbers, [`Error::Bound`] when products of weights
-    /// and activations would not fit the clear twin's 126 bits.
+    /// and activations would not fit the clear twin's 126 bits, [`Error::Limit`] for more weights
+    /// than a tensor can have.
     pub fn validate(&self) -> Result<()> {
         let layers = self.layers.len();
         if !(2..=MAX_LAYERS + 1).contains(&layers) {
@@ -112,6 +114,16 @@ impl MlpConfig {
         }
         if self.weight_bits == 0 {
             return Err(Error::invalid("0 weight bits; the smallest bound is 1"));
+        }
+        for sizes in self.layers.windows(2) {
+            let weights = sizes[0].saturating_mul(sizes[1]);
+            if weights > MAX_ELEMENTS {
+                return Err(Error::Limit {
+                    what: "weights of a layer",
+                    value: weights as u64,
+                    limit: MAX_ELEMENTS as u64,
+                });
+            }
         }
         let widest = self.layers.iter().copied().max().unwrap_or(1);
         let (weight, activation) = (self.weight_bits, self.activation_bits);

@@ -6,13 +6,17 @@
 //! Bit lengths, shapes and indices are public.
 
 use super::residues::pieces;
-use super::{Block, Limbs, Residues, Ring, bits_at};
+use super::{Block, Limbs, Residues, Ring, add_masked, add_shifted, bits_at};
+use crate::error::Result;
 use rayon::prelude::*;
 use std::fmt;
 use std::sync::Arc;
 
 /// Tables of powers larger than this are built and used in several passes.
 const TABLE_BYTES: usize = 192 << 20;
+
+/// Combs have windows that keep their table below this.
+const COMB_BYTES: usize = 48 << 20;
 
 /// Exponents of `bits` bits; a single row serves every element.
 #[derive(Debug)]
@@ -42,18 +46,23 @@ impl<'a> Exponents<'a> {
     }
 }
 
-/// Powers `base^0 … base^(2^window − 1)` of each number, base after base.
-fn power_tables(bases: &Residues, window: usize) -> Block {
+/// Powers `base^0 … base^(2^window − 1)` of each number, base after base; times `start[i]` where
+/// there is one.
+fn power_tables(bases: &Residues, window: usize, start: Option<&Residues>) -> Block {
     let (ring, entries) = (bases.ring(), 1usize << window);
-    let parts: Vec<_> = pieces(bases.len(), ring.grain())
+    let parts: Vec<_> = pieces(ring, ring.grain().min(16), bases.len())
         .into_par_iter()
         .map(|range| {
             let count = range.len();
-            let base = ring.gather(bases.block(), &range.collect::<Vec<_>>());
-            let mut powers = vec![ring.ones(count)];
-            for _ in 1..entries {
-                let mut next =
-                    ring.gather(&powers[powers.len() - 1], &(0..count).collect::<Vec<_>>());
+            let all: Vec<_> = (0..count).collect();
+            let range: Vec<_> = range.collect();
+            let base = ring.gather(bases.block(), &range);
+            let mut powers = match start {
+                Some(start) => vec![ring.gather(start.block(), &range)],
+                None => vec![ring.ones(count), ring.gather(&base, &all)],
+            };
+            while powers.len() < entries {
+                let mut next = ring.gather(&powers[powers.len() - 1], &all);
                 ring.multiply(&mut next, &base);
                 powers.push(next);
             }
@@ -68,13 +77,20 @@ fn power_tables(bases: &Residues, window: usize) -> Block {
     ring.join(&parts.iter().collect::<Vec<_>>())
 }
 
-/// The window that costs least: `bases` tables against `terms` products of `bits`-bit exponents.
-/// A secret look-up reads the whole table, which counts as a fraction of a multiplication.
-fn best_window(bits: usize, bases: usize, terms: usize) -> usize {
-    (1..=6)
+/// The window that costs least: `bases` tables against `terms` products of `bits`-bit exponents,
+/// each with a secret look-up.
+fn best_window(
+    ring: &Arc<dyn Ring>,
+    bits: usize,
+    bases: usize,
+    terms: usize,
+    shared: bool,
+) -> usize {
+    (1..=7)
         .min_by_key(|&w| {
-            let table = ((1usize << w) - 2) * bases * 100;
-            let products = bits.div_ceil(w) * terms * (100 + (1 << w) / 2);
+            // An entry is also moved to its place, and read from far away.
+            let table = ((1usize << w) - 2) * bases * 200;
+            let products = bits.div_ceil(w) * terms * (100 + ring.look_up_cost(1 << w, shared));
             table + products
         })
         .expect("a window")
@@ -88,27 +104,192 @@ pub fn multi_power(
     exponents: &Exponents<'_>,
     width: usize,
 ) -> Residues {
-    let ring = bases.ring();
-    if indices.is_empty() {
-        return Residues::ones(ring, 0);
+    let straus = Straus::new(bases, indices, width);
+    let window = straus.best_window(exponents.bits);
+    straus
+        .run(exponents, window, TABLE_BYTES, None)
+        .expect("nothing is inverted")
+}
+
+/// As [`multi_power`], for exponents of either sign, `|values[i]| < 2^bits`.
+///
+/// Digits are read from `value + Σ_j 2^(w−1)·2^(w·j)`, which is never negative, and the tables begin
+/// with `base^(−2^(w−1))` to make up for it: signs cost one inversion a base and nothing a term.
+///
+/// # Errors
+/// A base that is not a unit.
+pub fn signed_multi_power(
+    bases: &Residues,
+    indices: &[usize],
+    values: &[i128],
+    bits: usize,
+    width: usize,
+) -> Result<Residues> {
+    assert!(values.len() == indices.len() && bits <= 126);
+    let straus = Straus::new(bases, indices, width);
+    // The sum above leaves a third of the range for positive values; two bits more are enough.
+    let window = straus.best_window(bits + 2).max(2);
+    let digits = (bits + 2).div_ceil(window);
+    let mut offset = [0u64; 3];
+    for j in 0..digits {
+        add_shifted(&mut offset, &[1], window * j + window - 1);
     }
-    let window = best_window(
-        exponents.bits,
-        bases.len().min(indices.len()),
-        indices.len(),
-    );
-    let table_row = (ring.modulus().width() * 8) << window;
-    let columns = column_blocks(
-        indices,
-        width,
-        bases.len(),
-        (TABLE_BYTES / table_row).max(1),
-    );
-    columns
-        .into_iter()
-        .map(|columns| straus(bases, indices, exponents, width, columns, window))
-        .reduce(|a, b| a.multiply(&b))
-        .expect("at least one block of columns")
+    let mut shifted = Limbs::zeros(values.len(), 3);
+    for (i, &value) in values.iter().enumerate() {
+        let sign = (value >> 127) as u64;
+        let row = shifted.row_mut(i);
+        row.copy_from_slice(&[value as u64, (value >> 64) as u64, sign]);
+        add_masked(row, &offset, u64::MAX);
+    }
+    let exponents = Exponents::new(&shifted, digits * window);
+    straus.run(&exponents, window, TABLE_BYTES, Some(window - 1))
+}
+
+/// A multi-exponentiation: `outputs` products of `width` powers.
+struct Straus<'a> {
+    bases: &'a Residues,
+    indices: &'a [usize],
+    width: usize,
+    /// The outputs in an order that brings those with the same bases together, so that numbers
+    /// that are computed at once read the same tables.
+    order: Vec<usize>,
+    /// Whether most of them do.
+    shared: bool,
+}
+
+impl<'a> Straus<'a> {
+    fn new(bases: &'a Residues, indices: &'a [usize], width: usize) -> Self {
+        let lanes = bases.ring().lanes();
+        let mut order: Vec<usize> = (0..indices.len().checked_div(width).unwrap_or(0)).collect();
+        let row = |k: usize| &indices[k * width..(k + 1) * width];
+        if lanes > 1 {
+            order.sort_by_key(|&k| row(k));
+        }
+        let shares = |k: &&[usize]| k.len() > 1 && row(k[0])[0] == row(k[k.len() - 1])[0];
+        let shared = 2 * order.chunks(lanes).filter(shares).count() > order.len().div_ceil(lanes);
+        Self {
+            bases,
+            indices,
+            width,
+            order,
+            shared,
+        }
+    }
+
+    fn best_window(&self, bits: usize) -> usize {
+        let (bases, terms) = (self.bases.len(), self.indices.len());
+        let ring = self.bases.ring();
+        best_window(ring, bits, bases.min(terms), terms, self.shared)
+    }
+
+    /// With tables of at most `table_bytes` at a time; `inverse_bits`: they begin with
+    /// `base^(−2^inverse_bits)`, not with 1.
+    fn run(
+        &self,
+        exponents: &Exponents<'_>,
+        window: usize,
+        table_bytes: usize,
+        inverse_bits: Option<usize>,
+    ) -> Result<Residues> {
+        let ring = self.bases.ring();
+        if self.order.is_empty() {
+            return Ok(Residues::ones(ring, 0));
+        }
+        let table_row = (ring.modulus().width() * 8) << window;
+        let limit = (table_bytes / table_row).max(1);
+        let mut product: Option<Residues> = None;
+        for columns in column_blocks(self.indices, self.width, self.bases.len(), limit) {
+            let part = self.columns(exponents, columns, window, inverse_bits)?;
+            product = Some(match product {
+                None => part,
+                Some(product) => product.multiply(&part),
+            });
+        }
+        let mut places = vec![0; self.order.len()];
+        for (place, &k) in self.order.iter().enumerate() {
+            places[k] = place;
+        }
+        Ok(product
+            .expect("at least one block of columns")
+            .gather(&places))
+    }
+
+    fn columns(
+        &self,
+        exponents: &Exponents<'_>,
+        columns: std::ops::Range<usize>,
+        window: usize,
+        inverse_bits: Option<usize>,
+    ) -> Result<Residues> {
+        let (ring, width) = (self.bases.ring(), self.width);
+        // Tables only for the bases that these columns use.
+        let mut slot = vec![usize::MAX; self.bases.len()];
+        let mut used = vec![];
+        for row in self.indices.chunks_exact(width) {
+            for &i in &row[columns.clone()] {
+                if slot[i] == usize::MAX {
+                    slot[i] = used.len();
+                    used.push(i);
+                }
+            }
+        }
+        let used = self.bases.gather(&used);
+        let start = match inverse_bits {
+            Some(bits) => Some(used.invert()?.square(bits)),
+            None => None,
+        };
+        let table = power_tables(&used, window, start.as_ref());
+        let windows = exponents.bits.div_ceil(window).max(1);
+        // Tables that nobody shares had better stay in the cache from window to window.
+        let grain = match self.shared {
+            true => ring.grain(),
+            false => ring.lanes().max(8),
+        };
+        Ok(Residues::in_grains(
+            ring,
+            grain,
+            self.order.len(),
+            |range| {
+                let outputs = &self.order[range];
+                let mut acc = ring.ones(outputs.len());
+                for j in (0..windows).rev() {
+                    if j + 1 < windows {
+                        ring.square(&mut acc, window);
+                    }
+                    let at = j * window;
+                    for t in columns.clone() {
+                        let terms = outputs.iter().map(|k| k * width + t);
+                        let first: Vec<_> = terms
+                            .clone()
+                            .map(|i| slot[self.indices[i]] << window)
+                            .collect();
+                        let digits: Vec<_> = terms
+                            .map(|i| {
+                                if at < exponents.bits {
+                                    exponents.digit(i, at, window)
+                                } else {
+                                    0
+                                }
+                            })
+                            .collect();
+                        // The table of the next column, or of the first for the next window.
+                        let next = match t + 1 < columns.end {
+                            true => t + 1,
+                            false => columns.start,
+                        };
+                        let next = slot[self.indices[outputs[0] * width + next]] << window;
+                        let entries = 1 << window;
+                        let ahead = match self.shared {
+                            true => next..next + entries,
+                            false => 0..0,
+                        };
+                        ring.multiply_selected(&mut acc, &table, &first, &digits, entries, ahead);
+                    }
+                }
+                acc
+            },
+        ))
+    }
 }
 
 /// Ranges of columns that each use at most `limit` different bases (or one column).
@@ -147,54 +328,6 @@ fn column_blocks(
     blocks
 }
 
-fn straus(
-    bases: &Residues,
-    indices: &[usize],
-    exponents: &Exponents<'_>,
-    width: usize,
-    columns: std::ops::Range<usize>,
-    window: usize,
-) -> Residues {
-    let ring = bases.ring();
-    // Tables only for the bases that these columns use.
-    let mut slot = vec![usize::MAX; bases.len()];
-    let mut used = vec![];
-    for row in indices.chunks_exact(width) {
-        for &i in &row[columns.clone()] {
-            if slot[i] == usize::MAX {
-                slot[i] = used.len();
-                used.push(i);
-            }
-        }
-    }
-    let table = power_tables(&bases.gather(&used), window);
-    let windows = exponents.bits.div_ceil(window).max(1);
-    Residues::in_pieces(ring, indices.len() / width, |range| {
-        let mut acc = ring.ones(range.len());
-        for j in (0..windows).rev() {
-            if j + 1 < windows {
-                ring.square(&mut acc, window);
-            }
-            let at = j * window;
-            for t in columns.clone() {
-                let terms = range.clone().map(|k| k * width + t);
-                let first: Vec<_> = terms.clone().map(|i| slot[indices[i]] << window).collect();
-                let digits: Vec<_> = terms
-                    .map(|i| {
-                        if at < exponents.bits {
-                            exponents.digit(i, at, window)
-                        } else {
-                            0
-                        }
-                    })
-                    .collect();
-                ring.multiply_selected(&mut acc, &table, &first, &digits, 1 << window);
-            }
-        }
-        acc
-    })
-}
-
 /// `bases[i] ^ exponents[i]`.
 pub fn power(bases: &Residues, exponents: &Exponents<'_>) -> Residues {
     multi_power(bases, &(0..bases.len()).collect::<Vec<_>>(), exponents, 1)
@@ -211,7 +344,7 @@ pub fn choose(a: &Residues, b: &Residues, choice: &[bool]) -> Residues {
         let mut out = ring.ones(range.len());
         let first: Vec<_> = range.clone().map(|i| 2 * i).collect();
         let digits: Vec<_> = range.map(|i| u64::from(choice[i])).collect();
-        ring.multiply_selected(&mut out, table.block(), &first, &digits, 2);
+        ring.multiply_selected(&mut out, table.block(), &first, &digits, 2, 0..0);
         out
     })
 }
@@ -232,11 +365,11 @@ pub fn pack(
     let bits = exponents.map_or(1, |e| e.bits);
     assert!(bits <= slot_bits && per_pack > 0);
     let window = if exponents.is_some() {
-        best_window(bits, n, n)
+        best_window(ring, bits, n, n, false)
     } else {
         1
     };
-    let tables = power_tables(bases, window);
+    let tables = power_tables(bases, window, None);
     Residues::in_pieces(ring, places.len() / per_pack, |range| {
         let mut acc = ring.ones(range.len());
         let mut pending = 0;
@@ -261,7 +394,7 @@ pub fn pack(
                         (Some(i), Some(e)) => e.digit(i, at, window),
                     })
                     .collect();
-                ring.multiply_selected(&mut acc, &tables, &first, &digits, 1 << window);
+                ring.multiply_selected(&mut acc, &tables, &first, &digits, 1 << window, 0..0);
             }
         }
         acc
@@ -274,28 +407,32 @@ pub struct Comb {
     ring: Arc<dyn Ring>,
     /// `base^(d·2^(window·j))` at row `j·2^window + d`.
     table: Block,
+    window: usize,
     bits: usize,
 }
-
-/// Larger windows save multiplications but cost more to scan and to keep in cache.
-const COMB_WINDOW: usize = 5;
 
 impl Comb {
     /// Tables for exponents of up to `bits` bits of the single number in `base`.
     pub fn new(base: &Residues, bits: usize) -> Self {
         assert_eq!(base.len(), 1);
         let ring = base.ring();
+        let bytes = |window: usize| (bits.div_ceil(window) * ring.modulus().width() * 8) << window;
+        let window = (1..=ring.comb_window())
+            .rev()
+            .find(|&w| bytes(w) <= COMB_BYTES)
+            .unwrap_or(1);
         let mut steps = vec![ring.gather(base.block(), &[0])];
-        for _ in 1..bits.div_ceil(COMB_WINDOW) {
+        for _ in 1..bits.div_ceil(window) {
             let mut next = ring.gather(&steps[steps.len() - 1], &[0]);
-            ring.square(&mut next, COMB_WINDOW);
+            ring.square(&mut next, window);
             steps.push(next);
         }
         let bases = ring.join(&steps.iter().collect::<Vec<_>>());
         let bases = Residues::from_block(ring, steps.len(), bases);
         Self {
             ring: ring.clone(),
-            table: power_tables(&bases, COMB_WINDOW),
+            table: power_tables(&bases, window, None),
+            window,
             bits,
         }
     }
@@ -309,16 +446,22 @@ impl Comb {
     pub fn power(&self, exponents: &Limbs, bits: usize) -> Residues {
         assert!(bits <= self.bits);
         let exponents = Exponents::new(exponents, bits);
-        let ring = &self.ring;
+        let (ring, window) = (&self.ring, self.window);
         Residues::in_pieces(ring, exponents.rows.rows(), |range| {
             let mut acc = ring.ones(range.len());
-            for j in 0..bits.div_ceil(COMB_WINDOW) {
-                let first = vec![j << COMB_WINDOW; range.len()];
+            let digits_in_all = bits.div_ceil(window);
+            for j in 0..digits_in_all {
+                let first = vec![j << window; range.len()];
                 let digits: Vec<_> = range
                     .clone()
-                    .map(|i| exponents.digit(i, j * COMB_WINDOW, COMB_WINDOW))
+                    .map(|i| exponents.digit(i, j * window, window))
                     .collect();
-                ring.multiply_selected(&mut acc, &self.table, &first, &digits, 1 << COMB_WINDOW);
+                let ahead = match j + 1 < digits_in_all {
+                    true => (j + 1) << window..(j + 2) << window,
+                    false => 0..0,
+                };
+                let entries = 1 << window;
+                ring.multiply_selected(&mut acc, &self.table, &first, &digits, entries, ahead);
             }
             acc
         })
@@ -367,7 +510,7 @@ mod tests {
         (0..r.len()).map(|i| integer_from_limbs(r.row(i))).collect()
     }
 
-    /// Runs `case` on every backend, for moduli of several shapes and sizes.
+    /// Runs `case` on every backend, for moduli of several shapes and sizes, squares among them.
     fn on_all(case: impl Fn(&Arc<dyn Ring>, &Integer, &mut Lcg)) {
         let mut rng = Lcg(7);
         let mut moduli: Vec<Integer> = [3u32, 15, 255].map(Integer::from).to_vec();
@@ -381,6 +524,11 @@ mod tests {
                 let width = m.significant_digits::<u64>();
                 let ring = backend.ring(Modulus::new(&limbs_of(m, width)).unwrap());
                 case(&ring, m, &mut rng);
+                // The larger roots in one shape are enough: every case runs on them.
+                if m.significant_bits() <= 127 || m.significant_bits() == 1000 {
+                    let ring = backend.square_ring(Modulus::new(&limbs_of(m, width)).unwrap());
+                    case(&ring, &m.clone().square(), &mut rng);
+                }
             }
         }
     }
@@ -394,12 +542,18 @@ mod tests {
         let mut v: Vec<_> = (0..n)
             .map(|_| rng.integer(m.significant_bits()) % m)
             .collect();
-        // Edge operands among them.
-        for (slot, edge) in
-            v.iter_mut()
-                .zip([Integer::from(0), Integer::from(1), Integer::from(m - 1u32)])
-        {
-            *slot = edge;
+        // Edge operands among them, those of the digits of a square too.
+        let root = m.clone().sqrt();
+        let edges = [
+            Integer::from(0),
+            Integer::from(1),
+            Integer::from(m - 1u32),
+            Integer::from(&root - 1u32),
+            root.clone(),
+            root + 1u32,
+        ];
+        for (slot, edge) in v.iter_mut().zip(edges) {
+            *slot = edge % m;
         }
         let words = limbs(&v, ring.modulus().width());
         let r = Residues::from_limbs(ring, words.words().to_vec()).unwrap();
@@ -439,8 +593,13 @@ mod tests {
                 let got = values(&power(&r, &Exponents::new(&single, bits as usize)));
                 assert_eq!(got[5], v[5].clone().pow_mod(&e[3], m).unwrap());
                 let comb = Comb::new(&r.gather(&[4]), bits as usize);
+                // More than all groups that read a table together, and a few.
+                let many: Vec<_> = (0..37).map(|i| e[i % 9].clone()).collect();
+                let rows = limbs(&many, bits.div_ceil(64) as usize);
                 let got = values(&comb.power(&rows, bits as usize));
-                assert_eq!(got[8], v[4].clone().pow_mod(&e[8], m).unwrap());
+                for i in 0..37 {
+                    assert_eq!(got[i], v[4].clone().pow_mod(&many[i], m).unwrap());
+                }
             }
         });
     }
@@ -464,14 +623,46 @@ mod tests {
                 })
                 .collect();
             assert_eq!(values(&multi_power(&r, &indices, &exponents, width)), want);
+            let straus = Straus::new(&r, &indices, width);
             for limit in 1..7 {
-                let blocks = column_blocks(&indices, width, 6, limit);
-                let got = blocks
-                    .into_iter()
-                    .map(|c| straus(&r, &indices, &exponents, width, c, 3))
-                    .reduce(|a, b| a.multiply(&b))
-                    .unwrap();
+                let bytes = limit * 8 * ring.modulus().width() << 3;
+                let got = straus.run(&exponents, 3, bytes, None).unwrap();
                 assert_eq!(values(&got), want);
+            }
+        });
+    }
+
+    #[test]
+    fn signed_multi_powers_agree_with_rug() {
+        on_all(|ring, m, rng| {
+            let (v, r) = random(ring, m, 40, rng);
+            let units: Vec<_> = (0..40).filter(|&i| v[i].clone().gcd(m) == 1).collect();
+            let (v, r): (Vec<_>, _) = (units.iter().map(|&i| &v[i]).collect(), r.gather(&units));
+            // Like a matrix product: outputs of one column use the same bases, in a mixed order.
+            let (width, columns, rows) = (v.len().min(4), 2, 35);
+            let indices: Vec<_> = (0..rows * columns)
+                .flat_map(|k| (0..width).map(move |t| (k % columns + t, k)))
+                .map(|(i, _)| i % v.len())
+                .collect();
+            for bits in [1, 31, 126] {
+                let largest = i128::MAX >> (127 - bits);
+                let mut e: Vec<_> = indices
+                    .iter()
+                    .map(|_| {
+                        let x = (i128::from(rng.next() as i64) << 64) | i128::from(rng.next());
+                        x % (largest + 1)
+                    })
+                    .collect();
+                e[0] = largest;
+                e[1 % width] = -largest;
+                let got = signed_multi_power(&r, &indices, &e, bits, width).unwrap();
+                let got = values(&got);
+                for (k, got) in got.iter().enumerate() {
+                    let want = (k * width..(k + 1) * width).fold(Integer::from(1), |acc, i| {
+                        acc * v[indices[i]].clone().pow_mod(&e[i].into(), m).unwrap() % m
+                    });
+                    assert_eq!(*got, want);
+                }
             }
         });
     }

@@ -7,6 +7,7 @@
 use super::{Backend, Block, Modulus, Ring, integer_from_limbs, limbs_of};
 use gmp_mpfr_sys::gmp;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use zeroize::Zeroizing;
@@ -224,6 +225,7 @@ impl Ring for GmpRing {
         first: &[usize],
         digits: &[u64],
         entries: usize,
+        _ahead: Range<usize>,
     ) {
         let (n, mut scratch) = (self.width(), self.scratch());
         let (x, table) = (x.get_mut::<Words>(), table.get::<Words>());

@@ -10,12 +10,16 @@
 
 pub mod exponentiation;
 mod gmp;
+#[cfg(target_arch = "x86_64")]
+mod ifma;
 mod limbs;
 mod residues;
 mod secret;
 
 pub use exponentiation::Comb;
 pub use gmp::Gmp;
+#[cfg(target_arch = "x86_64")]
+pub use ifma::Ifma;
 pub use limbs::{Limbs, add_masked, add_shifted, bits_at, copy_bits, less_than, subtract};
 pub use residues::Residues;
 pub use secret::{
@@ -25,6 +29,7 @@ pub use secret::{
 use crate::error::{Error, Result};
 use std::any::Any;
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 use zeroize::Zeroizing;
 
@@ -65,6 +70,13 @@ impl Modulus {
     /// Number of limbs.
     pub fn width(&self) -> usize {
         self.limbs.len()
+    }
+
+    /// This number squared, which must not have more than [`MAX_MODULUS_BITS`] bits.
+    pub fn square(&self) -> Self {
+        let square = integer_from_limbs(&self.limbs).square();
+        let limbs = limbs_of(&square, square.significant_digits::<u64>());
+        Self::new(&limbs).expect("the square of a modulus is odd and above 1")
     }
 
     /// Number of bits.
@@ -119,6 +131,22 @@ pub trait Ring: Send + Sync + fmt::Debug {
     /// pieces of this size and spread over threads.
     fn grain(&self) -> usize;
 
+    /// How many numbers are computed at the price of one: pieces are a multiple of it.
+    fn lanes(&self) -> usize {
+        1
+    }
+
+    /// What [`Ring::multiply_selected`] spends on reading `rows` rows a number, in hundredths of a
+    /// multiplication; `shared` where the numbers computed at once read the same rows.
+    fn look_up_cost(&self, rows: usize, _shared: bool) -> usize {
+        rows / 2
+    }
+
+    /// Bits that a comb takes at a time, if its table does not become too large.
+    fn comb_window(&self) -> usize {
+        5
+    }
+
     /// Canonical limbs (width × count, each below the modulus) to the backend's form.
     fn enter(&self, canonical: &[u64]) -> Block;
 
@@ -141,7 +169,7 @@ pub trait Ring: Send + Sync + fmt::Debug {
     fn square(&self, x: &mut Block, times: usize);
 
     /// `x[i] ← x[i] · table[first[i] + digits[i]]` where `digits[i] < entries` is secret: all
-    /// `entries` rows from `first[i]` on are read.
+    /// `entries` rows from `first[i]` on are read. The rows `ahead` will be read soon: a hint.
     fn multiply_selected(
         &self,
         x: &mut Block,
@@ -149,6 +177,7 @@ pub trait Ring: Send + Sync + fmt::Debug {
         first: &[usize],
         digits: &[u64],
         entries: usize,
+        ahead: Range<usize>,
     );
 
     /// Modular multiplications and squarings so far.
@@ -162,6 +191,11 @@ pub trait Backend: Send + Sync {
 
     /// Arithmetic modulo `modulus`.
     fn ring(&self, modulus: Modulus) -> Arc<dyn Ring>;
+
+    /// Arithmetic modulo `root²`, which is faster for those that know the root.
+    fn square_ring(&self, root: Modulus) -> Arc<dyn Ring> {
+        self.ring(root.square())
+    }
 }
 
 /// The backend that this process uses: the one that `SMLP_BACKEND` names, else the best present.
@@ -171,7 +205,7 @@ pub fn backend() -> Result<&'static dyn Backend> {
     static CHOICE: OnceLock<Result<&'static dyn Backend>> = OnceLock::new();
     CHOICE
         .get_or_init(|| match std::env::var("SMLP_BACKEND") {
-            Err(_) => Ok(&Gmp as &dyn Backend),
+            Err(_) => Ok(backends()[0]),
             Ok(name) => backends()
                 .into_iter()
                 .find(|b| b.name() == name)
@@ -188,5 +222,9 @@ pub fn backend() -> Result<&'static dyn Backend> {
 
 /// Every backend that works on this machine, best first.
 pub fn backends() -> Vec<&'static dyn Backend> {
-    vec![&Gmp]
+    let mut present: Vec<&'static dyn Backend> = vec![];
+    #[cfg(target_arch = "x86_64")]
+    present.extend(Ifma::detect().map(|ifma| ifma as &dyn Backend));
+    present.push(&Gmp);
+    present
 }

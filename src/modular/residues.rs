@@ -95,7 +95,7 @@ impl Residues {
         self.block.get_or_init(|| {
             let limbs = self.canonical.get().expect("one form is always present");
             let width = self.ring.modulus().width();
-            let parts: Vec<_> = pieces(self.len, self.ring.grain())
+            let parts: Vec<_> = pieces(&self.ring, self.ring.grain(), self.len)
                 .into_par_iter()
                 .map(|r| self.ring.enter(&limbs[r.start * width..r.end * width]))
                 .collect();
@@ -125,10 +125,18 @@ impl Residues {
         len: usize,
         piece: impl Fn(Range<usize>) -> Block + Sync + Send,
     ) -> Self {
-        let parts: Vec<_> = pieces(len, ring.grain())
-            .into_par_iter()
-            .map(piece)
-            .collect();
+        Self::in_grains(ring, ring.grain(), len, piece)
+    }
+
+    /// As [`Residues::in_pieces`], of at most `grain` numbers.
+    pub(super) fn in_grains(
+        ring: &Arc<dyn Ring>,
+        grain: usize,
+        len: usize,
+        piece: impl Fn(Range<usize>) -> Block + Sync + Send,
+    ) -> Self {
+        let pieces = pieces(ring, grain, len);
+        let parts: Vec<_> = pieces.into_par_iter().map(piece).collect();
         let block = match parts.len() {
             1 => parts.into_iter().next().expect("one piece"),
             _ => ring.join(&parts.iter().collect::<Vec<_>>()),
@@ -144,6 +152,16 @@ impl Residues {
             let indices: Vec<_> = range.collect();
             let mut x = ring.gather(self.block(), &indices);
             ring.multiply(&mut x, &ring.gather(other.block(), &indices));
+            x
+        })
+    }
+
+    /// Every number to the power 2^`times`.
+    pub fn square(&self, times: usize) -> Self {
+        let ring = &self.ring;
+        Self::in_pieces(ring, self.len, |range| {
+            let mut x = ring.gather(self.block(), &range.collect::<Vec<_>>());
+            ring.square(&mut x, times);
             x
         })
     }
@@ -187,44 +205,29 @@ impl Residues {
         current
     }
 
-    /// Inverses of all numbers, by Montgomery's trick: three multiplications each and a single
-    /// inversion a thread, blinded by a random factor so that its time tells nothing.
+    /// Inverses of all numbers, by Montgomery's trick on a tree of products: three multiplications
+    /// each and a single inversion, blinded by a random factor so that its time tells nothing.
     ///
     /// A number that has no inverse is an error: no ciphertext is of this kind.
     pub fn invert(&self) -> Result<Self> {
-        if self.is_empty() {
-            return Ok(Self::ones(&self.ring, 0));
+        match self.len {
+            0 => return Ok(Self::ones(&self.ring, 0)),
+            1 => {
+                let inverse = invert_blinded(&self.ring, self.block())?;
+                return Ok(Self::from_block(&self.ring, 1, inverse));
+            }
+            _ => {}
         }
-        let ring = &self.ring;
-        let share = self.len.div_ceil(rayon::current_num_threads());
-        let parts: Result<Vec<_>> = pieces(self.len, share)
-            .into_par_iter()
-            .map(|range| {
-                let one = |i: usize| ring.gather(self.block(), &[i]);
-                // prefix[j] = product of the first j + 1 numbers.
-                let mut prefix = vec![one(range.start)];
-                for i in range.clone().skip(1) {
-                    let mut next = one(i);
-                    ring.multiply(&mut next, &prefix[prefix.len() - 1]);
-                    prefix.push(next);
-                }
-                let mut inverse = invert_blinded(ring, &prefix[prefix.len() - 1])?;
-                let mut out = Vec::with_capacity(range.len());
-                for i in range.clone().rev() {
-                    let mut x = ring.gather(&inverse, &[0]);
-                    if i > range.start {
-                        ring.multiply(&mut x, &prefix[i - range.start - 1]);
-                        ring.multiply(&mut inverse, &one(i));
-                    }
-                    out.push(x);
-                }
-                out.reverse();
-                Ok(ring.join(&out.iter().collect::<Vec<_>>()))
-            })
-            .collect();
-        let parts = parts?;
-        let block = ring.join(&parts.iter().collect::<Vec<_>>());
-        Ok(Self::from_block(ring, self.len, block))
+        let half = self.len / 2;
+        let part = |from: usize| self.gather(&(from..from + half).collect::<Vec<_>>());
+        let (a, b) = (part(0), part(half));
+        let rest = self.gather(&(2 * half..self.len).collect::<Vec<_>>());
+        let inverses = Self::concatenate(&[&a.multiply(&b), &rest]).invert()?;
+        // (ab)^−1·b = a^−1 and (ab)^−1·a = b^−1.
+        let twice: Vec<_> = (0..half).chain(0..half).collect();
+        let of_halves = Self::concatenate(&[&b, &a]).multiply(&inverses.gather(&twice));
+        let of_rest = inverses.gather(&(half..inverses.len).collect::<Vec<_>>());
+        Ok(Self::concatenate(&[&of_halves, &of_rest]))
     }
 }
 
@@ -270,9 +273,11 @@ fn invert_blinded(ring: &Arc<dyn Ring>, x: &Block) -> Result<Block> {
     Err(Error::Backend("no invertible random number found".into()))
 }
 
-/// `0..len` in pieces of at most `grain`, small enough that every thread gets one.
-pub(super) fn pieces(len: usize, grain: usize) -> Vec<Range<usize>> {
-    let size = grain.min(len.div_ceil(rayon::current_num_threads())).max(1);
+/// `0..len` in pieces of at most `grain` numbers, small enough that every thread gets one, but none
+/// so small that lanes stay idle (except in the last).
+pub(super) fn pieces(ring: &Arc<dyn Ring>, grain: usize, len: usize) -> Vec<Range<usize>> {
+    let share = len.div_ceil(rayon::current_num_threads()).max(1);
+    let size = grain.min(share.next_multiple_of(ring.lanes()));
     (0..len)
         .step_by(size)
         .map(|start| start..(start + size).min(len))

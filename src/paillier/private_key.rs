@@ -50,10 +50,8 @@ impl Half {
         let width = prime.significant_digits::<u64>();
         let limbs = limbs_of(prime, width);
         let modulus = Modulus::new(&limbs)?;
-        let square = Integer::from(prime.square_ref());
-        let wide = square.significant_digits::<u64>();
         let ring = backend()?.ring(modulus.clone());
-        let square_ring = backend()?.ring(Modulus::new(&limbs_of(&square, wide))?);
+        let square_ring = backend()?.square_ring(modulus.clone());
         // (1+N)^(p−1) = 1 + (p−1)N mod p², so L gives (p−1)·q = −q mod p.
         let h = (prime - Integer::from(other % prime))
             .invert(prime)

@@ -62,7 +62,7 @@ impl PublicKey {
         let modulus = Modulus::new(&limbs_of(n, n.significant_digits::<u64>()))?;
         let square = Integer::from(n.square_ref());
         let wide = square.significant_digits::<u64>();
-        let ring = backend()?.ring(Modulus::new(&limbs_of(&square, wide))?);
+        let ring = backend()?.square_ring(modulus.clone());
         let h_s = match h_s {
             None => None,
             Some(h) if *h > 1 && Integer::from(h.gcd_ref(n)) == 1 && *h < square => {

@@ -3,7 +3,7 @@
 use super::Storage;
 use crate::error::Result;
 use crate::fixed::MAX_BOUND;
-use crate::modular::exponentiation::{Exponents, multi_power, power};
+use crate::modular::exponentiation::signed_multi_power;
 use crate::modular::{Limbs, Residues, less_than, subtract};
 use crate::paillier::PublicKey;
 
@@ -135,32 +135,9 @@ impl Storage for Ciphertexts {
         width: usize,
         weight_bits: u32,
     ) -> Result<Self> {
-        // Weights may be secret: x^w = x^(w + 2^b) · x^(−2^b) has exponents that are never
-        // negative, and a correction that does not depend on them.
-        let offset = 1i128 << weight_bits;
-        let mut shifted = Limbs::zeros(weights.len(), 2);
-        for (i, &w) in weights.iter().enumerate() {
-            let e = (w + offset) as u128;
-            shifted
-                .row_mut(i)
-                .copy_from_slice(&[e as u64, (e >> 64) as u64]);
-        }
-        let bits = weight_bits as usize + 1;
-        let powers = multi_power(
-            &self.residues,
-            indices,
-            &Exponents::new(&shifted, bits),
-            width,
-        );
-        let mut exponent = Limbs::zeros(1, 2);
-        exponent
-            .row_mut(0)
-            .copy_from_slice(&[offset as u64, (offset >> 64) as u64]);
-        let correction = power(
-            &self.residues.products(indices, width),
-            &Exponents::new(&exponent, bits),
-        );
-        Ok(self.with(powers.multiply(&correction.invert()?)))
+        let bits = weight_bits as usize;
+        let powers = signed_multi_power(&self.residues, indices, weights, bits, width)?;
+        Ok(self.with(powers))
     }
 
     fn check_bound(&self, _: &[usize], _: u32) -> std::result::Result<(), (usize, i128)> {

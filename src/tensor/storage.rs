@@ -6,7 +6,7 @@
 use crate::error::Result;
 
 /// A flat list of elements. Implemented by [`super::Integers`] and by
-/// [`crate::paillier::Ciphertexts`].
+/// [`super::Ciphertexts`].
 ///
 /// Lengths and indices are checked by the caller; bounds too, so no operation here can overflow.
 pub trait Storage: Sized + Send + Sync + 'static {

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // no test uses all of it
 
 use std::ffi::OsStr;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -94,4 +95,54 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+/// What a program that uses the library is linked with.
+pub fn link_flags(scratch: &Scratch, statically: bool) -> Vec<String> {
+    // `rustc --print native-static-libs`, without what compilers add by themselves.
+    const SYSTEM: [&str; 3] = ["-lpthread", "-lm", "-ldl"];
+    if statically {
+        let archive = static_library().to_str().unwrap().to_owned();
+        return std::iter::once(archive)
+            .chain(SYSTEM.map(str::to_owned))
+            .collect();
+    }
+    // Programs ask for the SONAME, which an installation provides.
+    let name = scratch.path().join("libsmlp.so.0");
+    if !name.exists() {
+        symlink(shared_library(), &name).unwrap();
+    }
+    let folder = scratch.path().display();
+    vec![
+        name.to_str().unwrap().to_owned(),
+        format!("-Wl,-rpath,{folder}"),
+        "-lm".to_owned(),
+    ]
+}
+
+/// A function that include/smlp.h declares.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Function {
+    pub name: String,
+    pub returns: String,
+}
+
+/// All functions that include/smlp.h declares.
+pub fn declared_functions() -> Vec<Function> {
+    let header = std::fs::read_to_string(repository().join("include/smlp.h")).unwrap();
+    // Comments mention functions too.
+    let code: String = header
+        .split("/*")
+        .map(|part| part.split_once("*/").map_or(part, |(_, code)| code))
+        .collect();
+    let statements = code.split(';').filter_map(|statement| {
+        let head = &statement[..statement.find('(')?];
+        let start = head.rfind("smlp_")?;
+        let returns = head[..start].lines().last()?.trim().to_owned();
+        let name = head[start..].to_owned();
+        let whole = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        (whole && !returns.is_empty() && !returns.starts_with("typedef"))
+            .then_some(Function { name, returns })
+    });
+    statements.collect()
 }

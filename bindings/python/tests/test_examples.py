@@ -9,9 +9,9 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 PACKAGE = Path(__file__).resolve().parents[1] / "src"
 
 
-def run(*command):
+def run(*command, **variables):
     path = os.pathsep.join(filter(None, [str(PACKAGE), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": path}
+    environment = {**os.environ, "PYTHONPATH": path, **variables}
     return subprocess.run(
         [sys.executable, *map(str, command)],
         env=environment,
@@ -27,6 +27,41 @@ def test_three_processes():
     result = run(EXAMPLES / "two_processes" / "run.py", *toy, "--samples", "8", "--steps", "3")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "weights equal the clear twin's: True" in result.stdout
+
+
+def test_quickstart_at_a_real_key_size():
+    result = run(EXAMPLES / "quickstart.py")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert len(result.stdout.splitlines()) == 40
+
+
+def test_the_demo_draws_and_checks_itself(tmp_path):
+    picture = tmp_path / "demo.png"
+    small = ["--samples", "8", "--batch", "8", "--epochs", "2", "--sigma", "40"]
+    result = run(EXAMPLES / "xor_demo.py", *small, "--output", picture)
+    assert "weights equal the twin's  yes, every integer" in result.stdout, result.stderr
+    # Two steps learn nothing: the demo says so by its exit code.
+    assert result.returncode == 1
+    assert picture.stat().st_size > 10_000
+
+
+def test_a_backend_that_is_not_there_is_refused():
+    result = run("-c", "import smlp; smlp.keygen(2048)", SMLP_BACKEND="abacus")
+    assert result.returncode != 0
+    assert "SMLP_BACKEND is 'abacus'" in result.stderr
+    assert "gmp" in result.stderr
+    run("-c", "import smlp; assert smlp.backend() == 'gmp'", SMLP_BACKEND="gmp").check_returncode()
+
+
+def test_the_installed_wheel_works_outside_the_checkout(tmp_path):
+    script = "import smlp; print(smlp.__file__, smlp.encrypt(smlp.keygen(2048), [1.5]).shape)"
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "SMLP_LIBRARY")}
+    command = [sys.executable, "-c", script]
+    output = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    assert "site-packages" in output
+    assert "(1,)" in output
 
 
 def test_private_keys_need_the_right_folder(tmp_path):

@@ -93,7 +93,7 @@ def test_training_equals_the_twin(key, net, session, data):
 def test_a_twin_learns():
     inputs, labels = xor(200)
     twin, session = smlp.MLP([2, 10, 2], **NETWORK), smlp.ClearSession()
-    twin.fit(session, inputs, labels, epochs=10, batch_size=20, lr=0.5, progress=False)
+    twin.fit(session, inputs, labels, epochs=10, batch_size=20, lr=0.25, progress=False)
     assert twin.evaluate(session, inputs, labels) == 1.0
 
 
