@@ -1,9 +1,9 @@
 """P1 and P2 without a session, and transports."""
 
 import gc
+import queue
 import threading
 import weakref
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -181,8 +181,22 @@ def test_threads(key, p1, p2):
         result = session.matmul(x, x.T) if number % 3 else session.multiply(x, x)
         return result.decrypt(key.private).sum() > 0
 
-    with ThreadPoolExecutor(4) as pool:
-        assert all(pool.map(work, range(12)))
+    in_threads(work, 12)
+
+
+def in_threads(work, count):
+    """Calls work(0), work(1), ... at once; a deadlock fails the test instead of holding it up."""
+    done = queue.Queue()
+
+    def report(number):
+        try:
+            done.put(work(number) or None)
+        except BaseException as error:
+            done.put(error)
+
+    for number in range(count):
+        threading.Thread(target=report, args=(number,), daemon=True).start()
+    assert [done.get(timeout=60) for _ in range(count)] == [True] * count
 
 
 def test_exceptions_stay_in_their_thread(key, p1, p2):

@@ -38,8 +38,9 @@ class MLP(NativeObject):
 
     ``layers`` are the widths, e.g. ``[2, 10, 2]``; ``activations`` one of ``"relu"`` and
     ``"linear"`` for each weight matrix, the last one linear (default: relu, then linear). The
-    initial weights are normal with standard deviation √(2/fan-in), biases 0; ``seed`` fixes them.
-    With ``key`` the network is encrypted at once.
+    initial weights are normal with standard deviation √(2/fan-in), biases 0. ``seed`` fixes them
+    and the rounding, so who knows it knows the initial model: for experiments that are to be
+    repeated. With ``key`` the network is encrypted at once.
 
     ``fraction_bits`` is the scale of inputs, weights and activations. ``weight_bits`` and
     ``activation_bits`` declare how large their scaled integers become (default:
