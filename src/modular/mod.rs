@@ -184,6 +184,20 @@ pub trait Ring: Send + Sync + fmt::Debug {
     fn operations(&self) -> u64;
 }
 
+/// The value in `cell`, made first if there is none; several threads may make it at a time.
+///
+/// `OnceLock::get_or_init` would deadlock where `make` works in parallel: a thread that waits for
+/// its own parts may take up a job that wants the same cell, and then waits for itself.
+pub(crate) fn get_or_make<T>(cell: &OnceLock<T>, make: impl FnOnce() -> T) -> &T {
+    match cell.get() {
+        Some(value) => value,
+        None => {
+            let made = make();
+            cell.get_or_init(|| made)
+        }
+    }
+}
+
 /// An implementation of modular arithmetic.
 pub trait Backend: Send + Sync {
     /// The name that `SMLP_BACKEND` selects it by.

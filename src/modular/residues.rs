@@ -1,7 +1,7 @@
 //! [`Residues`]: a batch of numbers modulo one number, canonical and in the backend's form, each
 //! made from the other when it is first needed.
 
-use super::{Block, Ring, integer_from_limbs, less_than, limbs_of};
+use super::{Block, Ring, get_or_make, integer_from_limbs, less_than, limbs_of};
 use crate::error::{Error, Result};
 use rayon::prelude::*;
 use std::fmt;
@@ -92,7 +92,7 @@ impl Residues {
 
     /// The backend's form.
     pub(super) fn block(&self) -> &Block {
-        self.block.get_or_init(|| {
+        get_or_make(&self.block, || {
             let limbs = self.canonical.get().expect("one form is always present");
             let width = self.ring.modulus().width();
             let parts: Vec<_> = pieces(&self.ring, self.ring.grain(), self.len)

@@ -4,7 +4,7 @@ use super::{Encrypt, MAX_KEY_BITS, PublicKey, Security};
 use crate::error::{Error, Result};
 use crate::modular::exponentiation::{Exponents, power};
 use crate::modular::{
-    Comb, Limbs, Modulus, Residues, Ring, add_masked, backend, clear_freed_integers,
+    Comb, Limbs, Modulus, Residues, Ring, add_masked, backend, clear_freed_integers, get_or_make,
     integer_from_limbs, limbs_of, secret_product, secret_remainder, subtract,
 };
 use crate::random::Random;
@@ -107,12 +107,11 @@ impl Half {
 
     /// h_s^α modulo the square of the prime.
     fn power_of_base(&self, h_s: &Residues, alpha: &Limbs, bits: u32) -> Residues {
-        self.comb
-            .get_or_init(|| {
-                let base = Limbs::from_words(h_s.limbs().to_vec(), h_s.limbs().len());
-                Comb::new(&self.reduce(&base), bits as usize)
-            })
-            .power(alpha, bits as usize)
+        let make = || {
+            let base = Limbs::from_words(h_s.limbs().to_vec(), h_s.limbs().len());
+            Comb::new(&self.reduce(&base), bits as usize)
+        };
+        get_or_make(&self.comb, make).power(alpha, bits as usize)
     }
 
     fn operations(&self) -> u64 {

@@ -4,7 +4,8 @@ use super::{KeyId, MAX_KEY_BITS, MAX_SIGMA, Security};
 use crate::error::{Error, Result};
 use crate::modular::exponentiation::{Exponents, power};
 use crate::modular::{
-    Comb, Limbs, Modulus, Residues, Ring, backend, integer_from_limbs, limbs_of, secret_product,
+    Comb, Limbs, Modulus, Residues, Ring, backend, get_or_make, integer_from_limbs, limbs_of,
+    secret_product,
 };
 use crate::random::Random;
 use crate::wire::{Kind, Reader, Writer};
@@ -158,9 +159,9 @@ impl PublicKey {
 
     fn comb(&self, h_s: &Residues) -> &Comb {
         // One table serves encryption (|N|/2 bits) and re-randomisation (|N| + σ bits).
-        self.0
-            .comb
-            .get_or_init(|| Comb::new(h_s, (self.bits() + MAX_SIGMA) as usize))
+        get_or_make(&self.0.comb, || {
+            Comb::new(h_s, (self.bits() + MAX_SIGMA) as usize)
+        })
     }
 
     /// `count` random encryptions of zero, h_s^α with α of `bits` bits. (ϱ^N for a foreign key.)
