@@ -27,7 +27,7 @@ struct Line {
     seconds: f64,
     reference: &'static str,
     reference_seconds: f64,
-    /// The ratio that issue 3 asks for.
+    /// The ratio to reach.
     target: Option<f64>,
 }
 

@@ -207,7 +207,7 @@ fn real_keys_agree_too() {
 
 #[test]
 fn empty_tensors_need_no_question() {
-    let p = parties();
+    let p = Parties::new(256, 40);
     let x = IntegerTensor::from_i64(&[0, 3], &[], None).unwrap();
     let e = p.encrypt(&x);
     let rounds = p.session.statistics().rounds;

@@ -1,5 +1,5 @@
 //! What is built above a [`Ring`], once for all backends: tables of powers, exponentiation,
-//! multi-exponentiation, fixed-base combs and packing.
+//! multi-exponentiation and packing.
 //!
 //! Exponents are secret (masks, encryption randomness, key material): every function reads its
 //! tables through [`Ring::multiply_selected`] and does the same operations whatever the digits are.
@@ -9,14 +9,10 @@ use super::residues::pieces;
 use super::{Block, Limbs, Residues, Ring, add_masked, add_shifted, bits_at};
 use crate::error::Result;
 use rayon::prelude::*;
-use std::fmt;
 use std::sync::Arc;
 
 /// Tables of powers larger than this are built and used in several passes.
 const TABLE_BYTES: usize = 192 << 20;
-
-/// Combs have windows that keep their table below this.
-const COMB_BYTES: usize = 48 << 20;
 
 /// Exponents of `bits` bits; a single row serves every element.
 #[derive(Debug)]
@@ -40,7 +36,7 @@ impl<'a> Exponents<'a> {
         Self { rows, bits }
     }
 
-    fn digit(&self, i: usize, at: usize, window: usize) -> u64 {
+    pub(super) fn digit(&self, i: usize, at: usize, window: usize) -> u64 {
         let row = if self.rows.rows() == 1 { 0 } else { i };
         bits_at(self.rows.row(row), at, window.min(self.bits - at))
     }
@@ -48,17 +44,18 @@ impl<'a> Exponents<'a> {
 
 /// Powers `base^0 … base^(2^window − 1)` of each number, base after base; times `start[i]` where
 /// there is one.
-fn power_tables(bases: &Residues, window: usize, start: Option<&Residues>) -> Block {
+pub(super) fn power_tables(bases: &Residues, window: usize, start: Option<&Residues>) -> Block {
     let (ring, entries) = (bases.ring(), 1usize << window);
+    let (block, start) = (bases.block(), start.map(Residues::block));
     let parts: Vec<_> = pieces(ring, ring.grain().min(16), bases.len())
         .into_par_iter()
         .map(|range| {
             let count = range.len();
             let all: Vec<_> = (0..count).collect();
             let range: Vec<_> = range.collect();
-            let base = ring.gather(bases.block(), &range);
+            let base = ring.gather(block, &range);
             let mut powers = match start {
-                Some(start) => vec![ring.gather(start.block(), &range)],
+                Some(start) => vec![ring.gather(start, &range)],
                 None => vec![ring.ones(count), ring.gather(&base, &all)],
             };
             while powers.len() < entries {
@@ -401,336 +398,5 @@ pub fn pack(
     })
 }
 
-/// Powers of one fixed base, made ahead: an exponentiation is one multiplication a window and no
-/// squaring (Brickell, Gordon, McCurley, Wilson 1992).
-pub struct Comb {
-    ring: Arc<dyn Ring>,
-    /// `base^(d·2^(window·j))` at row `j·2^window + d`.
-    table: Block,
-    window: usize,
-    bits: usize,
-}
-
-impl Comb {
-    /// Tables for exponents of up to `bits` bits of the single number in `base`.
-    pub fn new(base: &Residues, bits: usize) -> Self {
-        assert_eq!(base.len(), 1);
-        let ring = base.ring();
-        let bytes = |window: usize| (bits.div_ceil(window) * ring.modulus().width() * 8) << window;
-        let window = (1..=ring.comb_window())
-            .rev()
-            .find(|&w| bytes(w) <= COMB_BYTES)
-            .unwrap_or(1);
-        let mut steps = vec![ring.gather(base.block(), &[0])];
-        for _ in 1..bits.div_ceil(window) {
-            let mut next = ring.gather(&steps[steps.len() - 1], &[0]);
-            ring.square(&mut next, window);
-            steps.push(next);
-        }
-        let bases = ring.join(&steps.iter().collect::<Vec<_>>());
-        let bases = Residues::from_block(ring, steps.len(), bases);
-        Self {
-            ring: ring.clone(),
-            table: power_tables(&bases, window, None),
-            window,
-            bits,
-        }
-    }
-
-    /// The longest exponent that the tables serve, in bits.
-    pub fn bits(&self) -> usize {
-        self.bits
-    }
-
-    /// `base ^ exponents[i]` for every row.
-    pub fn power(&self, exponents: &Limbs, bits: usize) -> Residues {
-        assert!(bits <= self.bits);
-        let exponents = Exponents::new(exponents, bits);
-        let (ring, window) = (&self.ring, self.window);
-        Residues::in_pieces(ring, exponents.rows.rows(), |range| {
-            let mut acc = ring.ones(range.len());
-            let digits_in_all = bits.div_ceil(window);
-            for j in 0..digits_in_all {
-                let first = vec![j << window; range.len()];
-                let digits: Vec<_> = range
-                    .clone()
-                    .map(|i| exponents.digit(i, j * window, window))
-                    .collect();
-                let ahead = match j + 1 < digits_in_all {
-                    true => (j + 1) << window..(j + 2) << window,
-                    false => 0..0,
-                };
-                let entries = 1 << window;
-                ring.multiply_selected(&mut acc, &self.table, &first, &digits, entries, ahead);
-            }
-            acc
-        })
-    }
-}
-
-impl fmt::Debug for Comb {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Comb({} bits, {:?})", self.bits, self.ring)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::modular::{Modulus, backends, integer_from_limbs, limbs_of};
-    use rug::Integer;
-
-    /// A small deterministic generator: tests need variety, not security.
-    struct Lcg(u64);
-    impl Lcg {
-        fn next(&mut self) -> u64 {
-            self.0 = self
-                .0
-                .wrapping_mul(6364136223846793005)
-                .wrapping_add(1442695040888963407);
-            self.0 ^ (self.0 >> 29)
-        }
-        fn integer(&mut self, bits: u32) -> Integer {
-            let words: Vec<u64> = (0..bits.div_ceil(64)).map(|_| self.next()).collect();
-            integer_from_limbs(&words).keep_bits(bits)
-        }
-    }
-
-    fn limbs(values: &[Integer], width: usize) -> Limbs {
-        Limbs::from_words(
-            values
-                .iter()
-                .flat_map(|v| limbs_of(v, width).to_vec())
-                .collect(),
-            width,
-        )
-    }
-
-    fn values(r: &Residues) -> Vec<Integer> {
-        (0..r.len()).map(|i| integer_from_limbs(r.row(i))).collect()
-    }
-
-    /// Runs `case` on every backend, for moduli of several shapes and sizes, squares among them.
-    fn on_all(case: impl Fn(&Arc<dyn Ring>, &Integer, &mut Lcg)) {
-        let mut rng = Lcg(7);
-        let mut moduli: Vec<Integer> = [3u32, 15, 255].map(Integer::from).to_vec();
-        for bits in [63, 64, 65, 127, 512, 1000, 2048] {
-            moduli.push(rng.integer(bits) | (Integer::from(1) << (bits - 1)) | 1u32);
-            moduli.push((Integer::from(1) << bits) - 1u32);
-            moduli.push((Integer::from(1) << (bits - 1)) + 1u32);
-        }
-        for backend in backends() {
-            for m in &moduli {
-                let width = m.significant_digits::<u64>();
-                let ring = backend.ring(Modulus::new(&limbs_of(m, width)).unwrap());
-                case(&ring, m, &mut rng);
-                // The larger roots in one shape are enough: every case runs on them.
-                if m.significant_bits() <= 127 || m.significant_bits() == 1000 {
-                    let ring = backend.square_ring(Modulus::new(&limbs_of(m, width)).unwrap());
-                    case(&ring, &m.clone().square(), &mut rng);
-                }
-            }
-        }
-    }
-
-    fn random(
-        ring: &Arc<dyn Ring>,
-        m: &Integer,
-        n: usize,
-        rng: &mut Lcg,
-    ) -> (Vec<Integer>, Residues) {
-        let mut v: Vec<_> = (0..n)
-            .map(|_| rng.integer(m.significant_bits()) % m)
-            .collect();
-        // Edge operands among them, those of the digits of a square too.
-        let root = m.clone().sqrt();
-        let edges = [
-            Integer::from(0),
-            Integer::from(1),
-            Integer::from(m - 1u32),
-            Integer::from(&root - 1u32),
-            root.clone(),
-            root + 1u32,
-        ];
-        for (slot, edge) in v.iter_mut().zip(edges) {
-            *slot = edge % m;
-        }
-        let words = limbs(&v, ring.modulus().width());
-        let r = Residues::from_limbs(ring, words.words().to_vec()).unwrap();
-        (v, r)
-    }
-
-    #[test]
-    fn products_of_any_width_agree_with_rug() {
-        on_all(|ring, m, rng| {
-            let (v, r) = random(ring, m, 7, rng);
-            for width in 1..6 {
-                let indices: Vec<_> = (0..4 * width).map(|_| rng.next() as usize % 7).collect();
-                let got = values(&r.products(&indices, width));
-                for (k, row) in indices.chunks(width).enumerate() {
-                    let want = row
-                        .iter()
-                        .fold(Integer::from(1) % m, |acc, &i| acc * &v[i] % m);
-                    assert_eq!(got[k], want);
-                }
-            }
-        });
-    }
-
-    #[test]
-    fn powers_agree_with_rug() {
-        on_all(|ring, m, rng| {
-            let (v, r) = random(ring, m, 9, rng);
-            for bits in [1u32, 5, 64, 131] {
-                let mut e: Vec<_> = (0..9).map(|_| rng.integer(bits)).collect();
-                e[3] = (Integer::from(1) << bits) - 1u32;
-                let rows = limbs(&e, bits.div_ceil(64) as usize);
-                let got = values(&power(&r, &Exponents::new(&rows, bits as usize)));
-                for i in 0..9 {
-                    assert_eq!(got[i], v[i].clone().pow_mod(&e[i], m).unwrap());
-                }
-                let single = limbs(&e[3..4], bits.div_ceil(64) as usize);
-                let got = values(&power(&r, &Exponents::new(&single, bits as usize)));
-                assert_eq!(got[5], v[5].clone().pow_mod(&e[3], m).unwrap());
-                let comb = Comb::new(&r.gather(&[4]), bits as usize);
-                // More than all groups that read a table together, and a few.
-                let many: Vec<_> = (0..37).map(|i| e[i % 9].clone()).collect();
-                let rows = limbs(&many, bits.div_ceil(64) as usize);
-                let got = values(&comb.power(&rows, bits as usize));
-                for i in 0..37 {
-                    assert_eq!(got[i], v[4].clone().pow_mod(&many[i], m).unwrap());
-                }
-            }
-        });
-    }
-
-    #[test]
-    fn multi_powers_agree_with_rug_whatever_the_column_blocks() {
-        on_all(|ring, m, rng| {
-            let (v, r) = random(ring, m, 6, rng);
-            let (width, outputs, bits) = (5, 4, 70);
-            let indices: Vec<_> = (0..width * outputs)
-                .map(|_| rng.next() as usize % 6)
-                .collect();
-            let e: Vec<_> = indices.iter().map(|_| rng.integer(bits)).collect();
-            let rows = limbs(&e, 2);
-            let exponents = Exponents::new(&rows, bits as usize);
-            let want: Vec<_> = (0..outputs)
-                .map(|k| {
-                    (k * width..(k + 1) * width).fold(Integer::from(1) % m, |acc, i| {
-                        acc * v[indices[i]].clone().pow_mod(&e[i], m).unwrap() % m
-                    })
-                })
-                .collect();
-            assert_eq!(values(&multi_power(&r, &indices, &exponents, width)), want);
-            let straus = Straus::new(&r, &indices, width);
-            for limit in 1..7 {
-                let bytes = limit * 64 * ring.modulus().width();
-                let got = straus.run(&exponents, 3, bytes, None).unwrap();
-                assert_eq!(values(&got), want);
-            }
-        });
-    }
-
-    #[test]
-    fn signed_multi_powers_agree_with_rug() {
-        on_all(|ring, m, rng| {
-            let (v, r) = random(ring, m, 40, rng);
-            let units: Vec<_> = (0..40).filter(|&i| v[i].clone().gcd(m) == 1).collect();
-            let (v, r): (Vec<_>, _) = (units.iter().map(|&i| &v[i]).collect(), r.gather(&units));
-            // Like a matrix product: outputs of one column use the same bases, in a mixed order.
-            let (width, columns, rows) = (v.len().min(4), 2, 35);
-            let indices: Vec<_> = (0..rows * columns)
-                .flat_map(|k| (0..width).map(move |t| (k % columns + t, k)))
-                .map(|(i, _)| i % v.len())
-                .collect();
-            for bits in [1, 31, 126] {
-                let largest = i128::MAX >> (127 - bits);
-                let mut e: Vec<_> = indices
-                    .iter()
-                    .map(|_| {
-                        let x = (i128::from(rng.next() as i64) << 64) | i128::from(rng.next());
-                        x % (largest + 1)
-                    })
-                    .collect();
-                e[0] = largest;
-                e[1 % width] = -largest;
-                let got = signed_multi_power(&r, &indices, &e, bits, width).unwrap();
-                let got = values(&got);
-                for (k, got) in got.iter().enumerate() {
-                    let want = (k * width..(k + 1) * width).fold(Integer::from(1), |acc, i| {
-                        acc * v[indices[i]].clone().pow_mod(&e[i].into(), m).unwrap() % m
-                    });
-                    assert_eq!(*got, want);
-                }
-            }
-        });
-    }
-
-    #[test]
-    fn packing_is_horner_with_and_without_exponents() {
-        on_all(|ring, m, rng| {
-            let (v, r) = random(ring, m, 7, rng);
-            let (slot, bits) = (23usize, 20u32);
-            let e: Vec<_> = (0..7).map(|_| rng.integer(bits)).collect();
-            let rows = limbs(&e, 1);
-            let exponents = Exponents::new(&rows, bits as usize);
-            for per_pack in [1, 2, 3, 7, 10] {
-                for with in [false, true] {
-                    let places: Vec<_> = (0..7usize.next_multiple_of(per_pack))
-                        .map(|i| Some(i).filter(|&i| i < 7))
-                        .collect();
-                    let exponents = with.then_some(&exponents);
-                    let got = values(&pack(&r, exponents, slot, per_pack, &places));
-                    assert_eq!(got.len(), 7usize.div_ceil(per_pack));
-                    for (g, got) in got.iter().enumerate() {
-                        let members = g * per_pack..((g + 1) * per_pack).min(7);
-                        let want = members
-                            .enumerate()
-                            .fold(Integer::from(1) % m, |acc, (j, i)| {
-                                let e = if with { e[i].clone() } else { Integer::from(1) };
-                                acc * v[i].clone().pow_mod(&(e << (j * slot) as u32), m).unwrap()
-                                    % m
-                            });
-                        assert_eq!(*got, want);
-                    }
-                }
-            }
-        });
-    }
-
-    #[test]
-    fn inverses_multiply_to_one_and_zero_is_refused() {
-        on_all(|ring, m, rng| {
-            let (v, r) = random(ring, m, 12, rng);
-            assert!(r.invert().is_err(), "zero has no inverse");
-            let units: Vec<_> = (0..12).filter(|&i| v[i].clone().gcd(m) == 1).collect();
-            let r = r.gather(&units);
-            assert!(
-                values(&r.multiply(&r.invert().unwrap()))
-                    .iter()
-                    .all(|x| *x == 1)
-            );
-        });
-    }
-
-    #[test]
-    fn choosing_takes_the_second_where_told() {
-        on_all(|ring, m, rng| {
-            let (a, ra) = random(ring, m, 5, rng);
-            let (b, rb) = random(ring, m, 5, rng);
-            let choice = [true, false, true, false, false];
-            let got = values(&choose(&ra, &rb, &choice));
-            for i in 0..5 {
-                assert_eq!(
-                    got[i],
-                    if choice[i] {
-                        b[i].clone()
-                    } else {
-                        a[i].clone()
-                    }
-                );
-            }
-        });
-    }
-}
+mod tests;

@@ -8,6 +8,7 @@
 //!
 //! This module knows nothing of Paillier. It and `ffi` are the only ones that use `unsafe`.
 
+mod comb;
 pub mod exponentiation;
 mod gmp;
 #[cfg(target_arch = "x86_64")]
@@ -16,7 +17,7 @@ mod limbs;
 mod residues;
 mod secret;
 
-pub use exponentiation::Comb;
+pub use comb::Comb;
 pub use gmp::Gmp;
 #[cfg(target_arch = "x86_64")]
 pub use ifma::Ifma;

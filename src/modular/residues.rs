@@ -147,20 +147,21 @@ impl Residues {
     /// Element-wise product of two batches of one length.
     pub fn multiply(&self, other: &Self) -> Self {
         assert_eq!(self.len, other.len);
-        let ring = &self.ring;
+        // Before the pieces, which would each make a block that is not there yet.
+        let (ring, a, b) = (&self.ring, self.block(), other.block());
         Self::in_pieces(ring, self.len, |range| {
             let indices: Vec<_> = range.collect();
-            let mut x = ring.gather(self.block(), &indices);
-            ring.multiply(&mut x, &ring.gather(other.block(), &indices));
+            let mut x = ring.gather(a, &indices);
+            ring.multiply(&mut x, &ring.gather(b, &indices));
             x
         })
     }
 
     /// Every number to the power 2^`times`.
     pub fn square(&self, times: usize) -> Self {
-        let ring = &self.ring;
+        let (ring, block) = (&self.ring, self.block());
         Self::in_pieces(ring, self.len, |range| {
-            let mut x = ring.gather(self.block(), &range.collect::<Vec<_>>());
+            let mut x = ring.gather(block, &range.collect::<Vec<_>>());
             ring.square(&mut x, times);
             x
         })
