@@ -96,6 +96,18 @@ impl Error {
         }
     }
 
+    /// Refuses a value above its limit.
+    pub(crate) fn check_limit(what: &'static str, value: usize, limit: usize) -> Result<()> {
+        if value <= limit {
+            return Ok(());
+        }
+        Err(Error::Limit {
+            what,
+            value: value as u64,
+            limit: limit as u64,
+        })
+    }
+
     pub(crate) fn io(path: &std::path::Path, error: std::io::Error) -> Self {
         Error::Io {
             path: path.display().to_string(),

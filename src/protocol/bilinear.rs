@@ -7,7 +7,7 @@
 use super::call::{Next, Question};
 use super::masking::{self, Masker};
 use super::message::{self, Operation};
-use super::p2::{MAX_PRODUCT_BITS, MAX_VALUES};
+use super::p2::{MAX_PRODUCT_BITS, MAX_TERMS, MAX_VALUES};
 use super::wide::{self, Wide};
 use crate::error::{Error, Result};
 use crate::modular::exponentiation::{Exponents, multi_power};
@@ -30,25 +30,11 @@ struct Terms {
     output: Vec<usize>,
 }
 
-/// Terms of one matrix product.
-const MAX_TERMS: usize = 1 << 26;
-
-fn within(what: &'static str, value: usize, limit: usize) -> Result<()> {
-    match value <= limit {
-        true => Ok(()),
-        false => Err(Error::Limit {
-            what,
-            value: value as u64,
-            limit: limit as u64,
-        }),
-    }
-}
-
 impl Terms {
     fn new(operation: Operation, a: &[usize], b: &[usize]) -> Result<Self> {
         if operation == Operation::Multiply {
             let output = broadcast_shapes(a, b)?;
-            within("outputs of a product", output.iter().product(), MAX_VALUES)?;
+            Error::check_limit("outputs of a product", output.iter().product(), MAX_VALUES)?;
             return Ok(Self {
                 left: broadcast_indices(a, &output)?,
                 right: broadcast_indices(b, &output)?,
@@ -58,9 +44,9 @@ impl Terms {
         }
         let shape = matmul_shape(a, b)?;
         let (m, p, q) = (shape.m, shape.p, shape.q);
-        within("outputs of a product", m.saturating_mul(q), MAX_VALUES)?;
+        Error::check_limit("outputs of a product", m.saturating_mul(q), MAX_VALUES)?;
         let count = m.saturating_mul(p).saturating_mul(q);
-        within("terms of a matrix product", count, MAX_TERMS)?;
+        Error::check_limit("terms of a matrix product", count, MAX_TERMS)?;
         let terms = |index: fn(usize, usize, usize, usize, usize) -> usize| {
             (0..m * q)
                 .flat_map(|k| (0..p).map(move |t| index(k / q, k % q, t, p, q)))
@@ -156,14 +142,7 @@ fn correction(
     }
     let exponents = Exponents::new(&exponents, mask_bits);
     let cross = multi_power(&bases, &indices, &exponents, 2 * terms.width);
-    let all = |masks: &Limbs| -> Zeroizing<Vec<Wide>> {
-        Zeroizing::new(
-            (0..masks.rows())
-                .map(|i| wide::from_row(masks.row(i)))
-                .collect(),
-        )
-    };
-    let products = terms.evaluate(&all(masks_a), &all(masks_b));
+    let products = terms.evaluate(&wide::from_rows(masks_a), &wide::from_rows(masks_b));
     let products = wide::residues(products.iter(), key.modulus().limbs());
     cross.multiply(&key.embed(&products)).invert()
 }
@@ -190,7 +169,7 @@ pub fn answer(
     r.finish()?;
     let terms = Terms::new(operation, &shape_a, &shape_b)?;
     let bits = a.slots.bits() + b.slots.bits() + terms.width.ilog2() as usize + 1;
-    within("bits of a masked product", bits, MAX_PRODUCT_BITS)?;
+    Error::check_limit("bits of a masked product", bits, MAX_PRODUCT_BITS)?;
     let products = terms.evaluate(&masking::open(&a, key)?, &masking::open(&b, key)?);
     let plaintexts = wide::residues(products.iter(), public.modulus().limbs());
     key.encrypt(&plaintexts, random)

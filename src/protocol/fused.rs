@@ -12,7 +12,7 @@
 use super::call::{Next, Question};
 use super::masking::{self, Masker};
 use super::message::{self, Operation};
-use super::p2::MAX_VALUES;
+use super::p2::{MAX_TERMS, MAX_VALUES};
 use super::wide::{self, Wide};
 use crate::error::{Error, Result};
 use crate::modular::exponentiation::{Exponents, multi_power};
@@ -58,6 +58,17 @@ pub fn fits(x: Meta, w: Meta, p: usize, sigma: u32, divisor: u64) -> bool {
     u64::BITS - divisor.leading_zeros() < Widths::new(x, w, p, sigma).cross
 }
 
+/// What P2 takes, checked before P1 computes for long.
+fn check_size(m: usize, p: usize, q: usize) -> Result<()> {
+    Error::check_limit(
+        "outputs of a matrix product",
+        m.saturating_mul(q),
+        MAX_VALUES,
+    )?;
+    let terms = m.saturating_mul(q).saturating_mul(p);
+    Error::check_limit("terms of a matrix product", terms, MAX_TERMS)
+}
+
 /// P1: asks for (XW + r_lo) // divisor.
 pub fn ask(
     masker: &Masker<'_>,
@@ -69,6 +80,7 @@ pub fn ask(
     meta: Meta,
 ) -> Result<Question> {
     let (m, p, q) = (shape.m, shape.p, shape.q);
+    check_size(m, p, q)?;
     let widths = Widths::new(x.meta(), w.meta(), p, masker.sigma);
     // Lines are columns of X, so that m runs along a line.
     let columns = x
@@ -92,7 +104,7 @@ pub fn ask(
         .random
         .limbs(m * q, (widths.cross + 1 + widths.sigma) as usize)?;
     let d = Wide::from_u64(divisor);
-    let products = mask_products(&r, &s, m, p, q);
+    let products = inner_products(&wide::from_rows(&r), &wide::from_rows(&s), m, p, q);
     let (offset_u, offset_v) = (
         wide::power_of_two(widths.offset_u()),
         wide::power_of_two(widths.offset_v()),
@@ -139,18 +151,6 @@ pub fn ask(
             Ok(Next::Done(vec![tensor]))
         }),
     })
-}
-
-/// For masks R (p lines of m) and S (p lines of q), RS row by row.
-fn mask_products(r: &Limbs, s: &Limbs, m: usize, p: usize, q: usize) -> Zeroizing<Vec<Wide>> {
-    let all = |masks: &Limbs| -> Zeroizing<Vec<Wide>> {
-        Zeroizing::new(
-            (0..masks.rows())
-                .map(|i| wide::from_row(masks.row(i)))
-                .collect(),
-        )
-    };
-    inner_products(&all(r), &all(s), m, p, q)
 }
 
 /// `out[i·q + j] = Σ_t a[t·m + i]·b[t·q + j]`.
@@ -211,17 +211,7 @@ pub fn answer(mut r: Reader<'_>, key: &PrivateKey, random: &Random) -> Result<Re
         return Err(r.error("its four groups do not belong to one matrix product"));
     }
     r.finish()?;
-    let (terms, limit) = (
-        m.saturating_mul(q).saturating_mul(p),
-        MAX_VALUES as u64 * 16,
-    );
-    if terms as u64 > limit {
-        return Err(Error::Limit {
-            what: "terms of a matrix product",
-            value: terms as u64,
-            limit,
-        });
-    }
+    check_size(m, p, q)?;
     // Products of absurdly wide slots would wrap: garbage for the one who asked for it.
     let mut opened = groups.iter().map(|g| masking::open(g, key));
     let mut next = || opened.next().expect("four groups");

@@ -78,13 +78,8 @@ pub fn read_request<'a>(bytes: &'a [u8], key: &PublicKey) -> Result<(Operation, 
 pub fn read_packed(r: &mut Reader<'_>, key: &PublicKey) -> Result<Packed> {
     let lines = r.size("lines of masked values", MAX_VALUES)?;
     let per_line = r.size("masked values in a line", MAX_VALUES)?;
-    if lines.max(1).saturating_mul(per_line.max(1)) > MAX_VALUES {
-        return Err(Error::Limit {
-            what: "values in a request",
-            value: (lines as u64).saturating_mul(per_line as u64),
-            limit: MAX_VALUES as u64,
-        });
-    }
+    let count = lines.max(1).saturating_mul(per_line.max(1));
+    Error::check_limit("values in a request", count, MAX_VALUES)?;
     let (bits, offset_bits) = (r.u32()?, r.u32()?);
     if bits == 0 || bits > MAX_SLOT_BITS || offset_bits >= bits {
         return Err(r.error(format!(

@@ -12,6 +12,9 @@ pub(super) const MAX_SLOT_BITS: u32 = 386;
 /// Values and answers of one request: what P2 allocates stays in proportion.
 pub(super) const MAX_VALUES: usize = 1 << 24;
 
+/// Terms of one matrix product.
+pub(super) const MAX_TERMS: usize = 1 << 26;
+
 /// The longest product of masked values, so that sums of them fit the integers that P2 uses.
 pub(super) const MAX_PRODUCT_BITS: usize = 500;
 

@@ -4,6 +4,7 @@
 
 use crate::modular::{Limbs, less_than, secret_remainder, subtract};
 use crypto_bigint::{Limb, NonZero, U512};
+use zeroize::Zeroizing;
 
 /// A signed integer in two's complement. Operations wrap; callers keep values below 2^510.
 pub type Wide = U512;
@@ -16,6 +17,11 @@ pub fn from_row(row: &[u64]) -> Wide {
     let mut words = [0; LIMBS];
     words[..row.len()].copy_from_slice(row);
     Wide::from_words(words)
+}
+
+/// From every row of at most eight limbs.
+pub fn from_rows(rows: &Limbs) -> Zeroizing<Vec<Wide>> {
+    Zeroizing::new((0..rows.rows()).map(|i| from_row(rows.row(i))).collect())
 }
 
 /// 2^bits.
