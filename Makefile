@@ -9,7 +9,7 @@ TEST_FEATURES := test-seed
 .PHONY: help build demo test test-rust test-python lint header bench install clean
 
 help:
-	@echo "make demo     train XOR on encrypted data, beside its clear twin (about two minutes after the build)"
+	@echo "make demo     train XOR on encrypted data, beside its clear twin (one minute after the build, two without AVX-512 IFMA)"
 	@echo "make test     run all tests: Rust, C, C++, Python, header, formatting"
 	@echo "make install  install library, headers, CMake and pkg-config files under PREFIX=$(PREFIX)"
 	@echo "make bench    time the primitives, as ratios to GMP"

@@ -30,6 +30,6 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 if ! command -v cargo >/dev/null; then
-    echo "please install Rust 1.88 or later (https://rustup.rs), then try again" >&2
+    echo "please install Rust 1.89 or later (https://rustup.rs), then try again" >&2
     exit 1
 fi
