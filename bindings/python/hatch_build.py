@@ -18,7 +18,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 _FILE_NAME = {"darwin": "libsmlp.dylib", "win32": "smlp.dll"}.get(sys.platform, "libsmlp.so")
 # GMP is built from source.
 _TOOLS = {
-    "cargo": "a Rust toolchain (1.88 or newer)",
+    "cargo": "a Rust toolchain (1.89 or newer)",
     "m4": "m4",
     "make": "make",
     "gcc": "a C compiler",
