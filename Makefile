@@ -44,7 +44,7 @@ test-python: build $(VENV)/bin/python
 	$(VENV)/bin/ruff check bindings/python
 	$(VENV)/bin/ruff format --check -q bindings/python
 	cd bindings/python && $(CURDIR)/$(VENV)/bin/mypy --no-error-summary
-	$(VENV)/bin/python -m pytest -q bindings/python/tests
+	timeout 1200 $(VENV)/bin/python -m pytest -q bindings/python/tests
 
 header:
 	SMLP_BLESS=1 cargo test --features $(TEST_FEATURES) --test header

@@ -1,11 +1,21 @@
 """Toy keys and sessions: 512 bits and sigma 40, for speed."""
 
+import signal
+
 import numpy as np
 import pytest
 
 import smlp
 
 SIGMA = 40
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c():
+    """Ctrl-C as in a terminal, also where the tests were started with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
