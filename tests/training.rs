@@ -113,6 +113,13 @@ fn checkpoints_survive_and_damaged_ones_are_refused() {
     let bytes = net.to_bytes().unwrap();
     let again = EncryptedMlp::from_bytes(&bytes, net.key()).unwrap();
     same_parameters(&p, &again, &twin);
+    // Loaded twice to serve two queries: their roundings must not be the same.
+    let once_more = EncryptedMlp::from_bytes(&bytes, net.key()).unwrap();
+    assert_ne!(
+        again.counters().predictions,
+        once_more.counters().predictions
+    );
+    assert_eq!(again.counters().attempts, net.counters().attempts);
     for cut in 0..bytes.len() {
         assert!(EncryptedMlp::from_bytes(&bytes[..cut], net.key()).is_err());
     }

@@ -55,6 +55,7 @@ impl Mlp<Ciphertexts> {
     /// A checkpoint: header, layer sizes, activations, bits, counters, rounding seed, parameters.
     ///
     /// It holds P1's rounding seed, so it is a secret of P1 although the parameters are encrypted.
+    /// A network read back predicts with other roundings (its errors are below 2^−f all the same).
     ///
     /// # Errors
     /// None that a user can cause.
@@ -173,11 +174,16 @@ fn read<S: Storage>(
         activation_bits: r.u32()?,
     };
     config.validate()?;
-    let counters = Counters {
+    let mut counters = Counters {
         steps: r.u64()?,
         attempts: r.u64()?,
         predictions: r.u64()?,
     };
+    if kind == Kind::EncryptedNetwork {
+        // A checkpoint may be loaded many times to serve different queries: predictions go on at a
+        // random number, so that no two of them round alike. Training goes on where it stood.
+        counters.predictions = Random::os().below(1 << 49)?;
+    }
     let seed: [u8; 32] = r.take(32)?.try_into().expect("32 bytes");
     let parameters = (0..config.depth())
         .map(|_| Ok((tensor(r.nested()?)?, tensor(r.nested()?)?)))

@@ -576,6 +576,9 @@ static void network(const smlp_private_key *key, const char *folder) {
   expect_twins(copy, twin, key);
   smlp_mlp_free(copy);
 
+  /* A network that was loaded rounds its predictions anew, and so does its own twin. */
+  smlp_mlp_free(twin);
+  OK(smlp_mlp_decrypt(mlp, key, &twin));
   OK(smlp_mlp_predict(mlp, session, ex, &out));
   smlp_tensor *prediction = NULL;
   OK(smlp_mlp_predict(twin, clear_session, x, &prediction));
