@@ -6,7 +6,6 @@ use super::p2::{MAX_SLOT_BITS, MAX_VALUES};
 use crate::error::{Error, Result};
 use crate::modular::Residues;
 use crate::paillier::{KeyId, PublicKey, Slots};
-use crate::tensor::Ciphertexts;
 use crate::wire::{Kind, Reader, Writer};
 
 /// What a request asks for. Numbers are never reused.
@@ -97,7 +96,9 @@ pub fn read_packed(r: &mut Reader<'_>, key: &PublicKey) -> Result<Packed> {
 
 fn read_ciphertexts(r: &mut Reader<'_>, key: &PublicKey, count: usize) -> Result<Residues> {
     let limbs = r.limbs(count.saturating_mul(key.ring().modulus().width()))?;
-    Ok(Ciphertexts::from_limbs(key.clone(), limbs, true)?.into_residues())
+    let residues = Residues::from_limbs(key.ring(), limbs)?;
+    residues.check_units()?;
+    Ok(residues)
 }
 
 /// A reply of single ciphertexts.

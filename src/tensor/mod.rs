@@ -11,7 +11,9 @@ mod ciphertexts;
 mod encrypted;
 mod integers;
 mod meta;
+mod packed;
 mod shapes;
+mod share;
 mod slicing;
 mod storage;
 #[cfg(test)]
@@ -26,6 +28,8 @@ use ndarray::{ArcArray, IxDyn};
 pub use crate::wire::{MAX_DIMENSIONS, MAX_ELEMENTS};
 pub use ciphertexts::Ciphertexts;
 pub(crate) use ciphertexts::residues_of_signed;
+pub(crate) use packed::pack_signed_rows;
+pub(crate) use share::{Line, Packs, Share, Shared};
 pub use encrypted::EncryptedTensor;
 pub use integers::{IntegerTensor, Integers};
 pub use meta::Meta;
