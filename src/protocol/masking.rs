@@ -72,12 +72,26 @@ impl Masker<'_> {
         plain: &[Wide],
         offset_bits: u32,
     ) -> Result<Packed> {
+        self.conceal_from(packs, slots, plain, offset_bits, self.key.bits())
+    }
+
+    /// As [`Masker::conceal`] where the exponents of h_s in the packs are below `2^random_bits`: σ
+    /// bits more hide them, as σ bits more hide a value.
+    pub fn conceal_from(
+        &self,
+        packs: &Residues,
+        slots: Slots,
+        plain: &[Wide],
+        offset_bits: u32,
+        random_bits: u32,
+    ) -> Result<Packed> {
+        let bits = random_bits.min(self.key.bits()) + self.sigma;
         let plain = slots.pack(&rows(plain), self.key.modulus().width());
         let masked = packs.multiply(&self.key.embed(&plain));
         Ok(Packed {
             slots,
             offset_bits,
-            ciphertexts: self.key.rerandomize(&masked, self.sigma, self.random)?,
+            ciphertexts: self.key.rerandomize(&masked, bits, self.random)?,
         })
     }
 }

@@ -174,6 +174,14 @@ impl<S: Storage> Tensor<S> {
         })
     }
 
+    /// As [`Tensor::assume_bound`], where that lowers the bound; a tighter one stays.
+    pub(crate) fn at_most(&self, bits: u32) -> Result<Self> {
+        match self.bound() <= bits {
+            true => Ok(self.clone()),
+            false => self.assume_bound(bits),
+        }
+    }
+
     fn check_values(&self, bits: u32) -> Result<()> {
         self.storage
             .check_bound(&self.flat_indices(), bits)
