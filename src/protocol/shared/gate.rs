@@ -18,13 +18,11 @@ use super::{
 use crate::error::{Error, Result};
 use crate::modular::Limbs;
 use crate::protocol::call::Question;
-use crate::protocol::garble::{self, Source};
+use crate::protocol::garble::{Circuit, Source};
 use crate::protocol::masking::Masker;
 use crate::protocol::message::{self, Operation};
-use crate::protocol::p2::MAX_SLOT_BITS;
-use crate::protocol::transfer::{Seeds, Sender, Setup, answer_setup};
+use crate::protocol::transfer::{Nonce, Seeds, Sender, Setup, answer_setup};
 use crate::protocol::wide::{self, Wide};
-use crate::random::Random;
 use crate::tensor::{EncryptedTensor, Meta, Share};
 use crate::wire::{Reader, Writer};
 use std::fmt;
@@ -32,12 +30,6 @@ use zeroize::Zeroizing;
 
 /// What P2's seeds are sealed for.
 pub const TRANSFERS: &[u8] = b"transfer seeds";
-
-/// Bytes of a nonce.
-const NONCE: usize = 16;
-
-/// The widest values that a gate takes, in bits.
-const MAX_VALUE_BITS: u32 = 127;
 
 /// P1's side of the oblivious transfers with one P2.
 pub struct Transfers {
@@ -56,8 +48,8 @@ pub struct Bits {
 pub struct Offered {
     shape: Vec<usize>,
     meta: Meta,
-    nonce: [u8; NONCE],
-    /// Labels of 0 for the bits of P2's halves, and for its halves of the bits.
+    nonce: Nonce,
+    /// Labels of 0 for what P2 puts in.
     labels: Zeroizing<Vec<u128>>,
     /// P1's masks of the values.
     masks: Limbs,
@@ -74,19 +66,35 @@ impl Offered {
         masks: &Limbs,
         bits: Option<Bits>,
     ) -> Result<Self> {
-        let n = masks.rows();
-        let nonce: [u8; NONCE] = r.take(NONCE)?.try_into().expect("the bytes of a nonce");
-        let count = n * (meta.bound as usize + 1) + if bits.is_some() { n } else { 0 };
+        let source = source(bits.is_some());
+        // Masks of the result have no part in what P2 puts in.
+        let circuit = Circuit::new(masks.rows(), meta.bound + 1, meta.bound + 2, source)?;
+        let nonce = read_nonce(r)?;
         let matrix = r.nested()?;
+        let labels = transfers
+            .sender
+            .zero_labels(&nonce, circuit.labels(), matrix)?;
         Ok(Self {
-            labels: transfers.sender.zero_labels(&nonce, count, matrix)?,
             shape,
             meta,
             nonce,
+            labels,
             masks: masks.clone(),
             bits,
         })
     }
+}
+
+fn source(by_bit: bool) -> Source {
+    match by_bit {
+        true => Source::Bit,
+        false => Source::Sign,
+    }
+}
+
+fn read_nonce(r: &mut Reader<'_>) -> Result<Nonce> {
+    let bytes = r.take(std::mem::size_of::<Nonce>())?;
+    Ok(bytes.try_into().expect("the bytes of a nonce"))
 }
 
 macro_rules! opaque {
@@ -134,49 +142,33 @@ pub fn answer_setup_request(
     Ok(reply)
 }
 
-/// P2: the bits that it puts into a gate: the low `width` bits of each half, then its halves of
-/// bits where the request quotes some.
-pub fn choices(
+/// P2: offers values to a gate: the low `width` bits of each half, and its halves of bits where
+/// the request quotes some.
+pub fn offer(
     r: &mut Reader<'_>,
     p2: &Answering<'_>,
+    reply: &mut Writer,
+    seeds: &Seeds,
     values: &Halves,
     width: u32,
-) -> Result<Zeroizing<Vec<bool>>> {
-    check_width(r, width)?;
-    let bit = |x: &Wide, i: u32| x.as_words()[i as usize / 64] >> (i % 64) & 1 == 1;
-    let mut choices = Zeroizing::new(Vec::with_capacity(values.values.len() * (width as usize + 1)));
-    for value in values.values.iter() {
-        choices.extend((0..width).map(|i| bit(value, i)));
-    }
-    if r.u16()? == 1 {
-        let halves = read_share(r, p2.sealer)?;
-        if halves.values.len() != values.values.len() {
-            return Err(r.error(format!(
-                "{} bits for {} values",
-                halves.values.len(),
-                values.values.len()
-            )));
+) -> Result<()> {
+    let bits: Zeroizing<Vec<bool>> = Zeroizing::new(match r.u16()? {
+        0 => vec![],
+        _ => {
+            let halves = read_share(r, p2.sealer)?;
+            let bit = |x: &Wide| x.as_words()[0] & 1 == 1;
+            halves.values.iter().map(bit).collect()
         }
-        choices.extend(halves.values.iter().map(|x| bit(x, 0)));
+    });
+    let count = values.values.len();
+    if !bits.is_empty() && bits.len() != count {
+        return Err(r.error(format!("{} bits for {count} values", bits.len())));
     }
-    Ok(choices)
-}
-
-fn check_width(r: &Reader<'_>, width: u32) -> Result<()> {
-    match (2..=MAX_VALUE_BITS).contains(&width) {
-        true => Ok(()),
-        false => Err(r.error(format!(
-            "a gate for values of {width} bits; 2 to {MAX_VALUE_BITS} are supported"
-        ))),
-    }
-}
-
-/// P2: its part of the transfer for these choices.
-pub fn offer(w: &mut Writer, seeds: &Seeds, choices: &[bool], random: &Random) -> Result<()> {
-    let mut nonce = [0; NONCE];
-    random.fill(&mut nonce)?;
-    w.bytes(&nonce);
-    w.nested(&seeds.choose(&nonce, choices));
+    let circuit = Circuit::new(count, width, width.saturating_add(1), source(!bits.is_empty()))?;
+    let mut nonce = Nonce::default();
+    p2.random.fill(&mut nonce)?;
+    reply.bytes(&nonce);
+    reply.nested(&seeds.choose(&nonce, &circuit.choices(&values.values, &bits)));
     Ok(())
 }
 
@@ -207,31 +199,21 @@ pub fn ask(
             .map(|i| wide::from_row(fresh.row(i)).wrapping_sub(&half))
             .collect(),
     );
-    let (value_labels, bit_labels) = labels.split_at(n * width as usize);
-    let flips: Zeroizing<Vec<bool>> = Zeroizing::new(match &bits {
+    let negated: Zeroizing<Vec<Wide>> = Zeroizing::new(
+        (0..n)
+            .map(|i| Wide::ZERO.wrapping_sub(&wide::from_row(masks.row(i))))
+            .collect(),
+    );
+    let own_bits: Zeroizing<Vec<bool>> = Zeroizing::new(match &bits {
         None => vec![],
         Some(bits) => {
             let halves = bits.share.masks();
             (0..n).map(|i| halves.row(i)[0] & 1 == 1).collect()
         }
     });
-    let source = match bits {
-        None => Source::Sign,
-        Some(_) => Source::Bit {
-            labels: bit_labels,
-            flips: &flips,
-        },
-    };
-    let garbled = garble::garble(
-        transfers.sender.delta(),
-        &nonce,
-        value_labels,
-        source,
-        &wide::from_rows(&masks),
-        &added,
-        width,
-        mask_bits,
-    );
+    let circuit = Circuit::new(n, width, mask_bits, source(bits.is_some()))?;
+    let delta = transfers.sender.delta();
+    let garbled = circuit.garble(delta, &nonce, &labels, &negated, &own_bits, &added);
     let mut w = message::request(Operation::Gate, masker.key);
     w.nested(&transfers.ticket);
     w.bytes(&nonce);
@@ -266,8 +248,8 @@ pub fn ask(
                 Some(_) => None,
                 None => {
                     let mut own = Limbs::zeros(n, 1);
-                    for (i, &flip) in garbled.flips.iter().enumerate() {
-                        own.row_mut(i)[0] = u64::from(flip);
+                    for (i, &bit) in garbled.shares.iter().enumerate() {
+                        own.row_mut(i)[0] = u64::from(bit);
                     }
                     let share = read_sealed(r, lines, per_line, 1, &own, 1)?;
                     Some(Bits { share })
@@ -297,35 +279,26 @@ fn offset_masks(masker: &Masker<'_>, n: usize, bound: u32, mask_bits: u32) -> Re
 /// P2: evaluates.
 pub fn answer(mut r: Reader<'_>, p2: &Answering<'_>, mut reply: Writer) -> Result<Writer> {
     let seeds = Seeds::from_bytes(&p2.sealer.open(TRANSFERS, r.nested()?)?)?;
-    let nonce: [u8; NONCE] = r.take(NONCE)?.try_into().expect("the bytes of a nonce");
+    let nonce = read_nonce(&mut r)?;
     let (lines, per_line) = read_dimensions(&mut r)?;
     let (width, mask_bits) = (r.u32()?, r.u32()?);
-    check_width(&r, width)?;
-    if mask_bits <= width || mask_bits > MAX_SLOT_BITS {
-        return Err(r.error(format!("masks of {mask_bits} bits for values of {width}")));
-    }
     let by_bit = r.u16()? == 1;
-    let circuit = r.nested()?;
+    let message = r.nested()?;
     let delivery = Delivery::read(&mut r)?;
     r.finish()?;
-    let n = lines * per_line;
-    let expected = garble::message_len(n, width, mask_bits, by_bit);
-    if circuit.len() != expected {
+    let circuit = Circuit::new(lines * per_line, width, mask_bits, source(by_bit))?;
+    if message.len() != circuit.message_len() {
         return Err(Error::malformed(
             "request",
-            format!("a circuit of {} bytes, {expected} are expected", circuit.len()),
+            format!(
+                "a garbled circuit of {} bytes; {} are expected",
+                message.len(),
+                circuit.message_len()
+            ),
         ));
     }
-    let labels = seeds.labels(&nonce, n * width as usize + if by_bit { n } else { 0 });
-    let (value_labels, bit_labels) = labels.split_at(n * width as usize);
-    let evaluated = garble::evaluate(
-        circuit,
-        &nonce,
-        value_labels,
-        by_bit.then_some(bit_labels),
-        width,
-        mask_bits,
-    )?;
+    let labels = seeds.labels(&nonce, circuit.labels());
+    let evaluated = circuit.evaluate(&nonce, &labels, message)?;
     p2.see(&evaluated.values);
     let halves = |values| Halves {
         lines,
@@ -334,7 +307,7 @@ pub fn answer(mut r: Reader<'_>, p2: &Answering<'_>, mut reply: Writer) -> Resul
     };
     let mut outbox = Outbox::new(p2, reply);
     if !by_bit {
-        let bits = evaluated.bits.iter().map(|&b| Wide::from_u64(u64::from(b)));
+        let bits = evaluated.shares.iter().map(|&b| Wide::from_u64(u64::from(b)));
         outbox.seal(&halves(Zeroizing::new(bits.collect())), 1)?;
     }
     outbox.deliver(&halves(evaluated.values), delivery)?;

@@ -568,9 +568,8 @@ pub fn answer(mut r: Reader<'_>, p2: &Answering<'_>, reply: Writer) -> Result<Wr
             let seeds = seeds
                 .as_ref()
                 .ok_or_else(|| r.error("a gate without transfer seeds"))?;
-            let bits = r.u32()?;
-            let choices = super::gate::choices(&mut r, p2, &values, bits)?;
-            super::gate::offer(&mut outbox.reply, seeds, &choices, p2.random)?;
+            let width = r.u32()?;
+            super::gate::offer(&mut r, p2, &mut outbox.reply, seeds, &values, width)?;
         }
     }
     r.finish()?;
