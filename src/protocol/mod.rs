@@ -35,10 +35,14 @@ mod call;
 mod compare;
 mod divide;
 mod fused;
+#[allow(dead_code)] // until a comparison is made with it
+mod garble;
 mod masking;
 mod message;
 mod p1;
 mod p2;
+#[allow(dead_code)] // until a comparison is made with it
+mod transfer;
 mod wide;
 
 pub use call::{Call, Step};
