@@ -28,7 +28,7 @@ fn main() -> smlp::Result<()> {
     let key = PrivateKey::generate(bits, Security::Required)?;
     let config = MlpConfig::relu(&layers)
         .with_fraction_bits(12)
-        .with_bits(15, 17);
+        .with_bits(15, 15);
     let mut net = IntegerMlp::draw(config, Some([7; 32]))?.encrypt(&key, &Random::os())?;
     let batch_of = |width: usize, scale: f64| -> smlp::Result<EncryptedTensor> {
         let values: Vec<f64> = (0..batch * width)

@@ -287,7 +287,7 @@ fn messages_of_the_wrong_length_are_refused_with_both_lengths() {
     let batch = Batch::random(3, 16, 56, Source::Bit);
     let (garbled, _) = run(&batch);
     let labels = words(batch.circuit.labels());
-    // 94 ciphertexts less 2, two rows of 6 bytes, 2 bytes of colours.
+    // 6·16 − 4 ciphertexts, two rows of 6 bytes, 2 bytes of colours.
     assert_eq!(garbled.message.len(), 3 * (16 * 92 + 12 + 2));
     let mut longer = garbled.message.clone();
     longer.push(0);
