@@ -10,11 +10,11 @@ use crate::modular::{
 use crate::random::Random;
 use crate::wire::{Kind, Reader, Writer};
 use rug::Integer;
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 /// The factors of N and what follows from them. Cheap to clone; cleared when the last clone goes.

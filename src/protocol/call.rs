@@ -169,10 +169,7 @@ impl<T> Call<T> {
     }
 
     /// The same call with its results passed through `f`.
-    pub(super) fn map<U>(
-        self,
-        f: impl FnOnce(T) -> Result<U> + Send + 'static,
-    ) -> Result<Call<U>>
+    pub(super) fn map<U>(self, f: impl FnOnce(T) -> Result<U> + Send + 'static) -> Result<Call<U>>
     where
         T: 'static,
     {

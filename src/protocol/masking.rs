@@ -1,5 +1,6 @@
 //! Additive masks: how P1 hides values from P2, packed into slots, and how P2 opens the packs.
 
+use super::profile::{Phase, measure};
 use super::wide::{self, Wide};
 use crate::error::Result;
 use crate::modular::{Limbs, Residues, exponentiation};
@@ -91,7 +92,9 @@ impl Masker<'_> {
         Ok(Packed {
             slots,
             offset_bits,
-            ciphertexts: self.key.rerandomize(&masked, bits, self.random)?,
+            ciphertexts: measure(Phase::Rerandomisation, masked.len(), || {
+                self.key.rerandomize(&masked, bits, self.random)
+            })?,
         })
     }
 }
@@ -122,7 +125,10 @@ pub fn rows(values: &[Wide]) -> Limbs {
 
 /// P2's side: the masked values, offset removed.
 pub fn open(packed: &Packed, key: &PrivateKey) -> Result<Zeroizing<Vec<Wide>>> {
-    let values = packed.slots.unpack(&key.decrypt(&packed.ciphertexts)?);
+    let plaintexts = measure(Phase::Decryption, packed.ciphertexts.len(), || {
+        key.decrypt(&packed.ciphertexts)
+    })?;
+    let values = packed.slots.unpack(&plaintexts);
     let offset = match packed.offset_bits {
         0 => Wide::ZERO,
         bits => wide::power_of_two(bits),

@@ -38,16 +38,7 @@ impl Operation {
     fn from_number(number: u16) -> Option<Self> {
         use Operation::*;
         [
-            Multiply,
-            Matmul,
-            Divide,
-            Relu,
-            Select,
-            Refresh,
-            Share,
-            Products,
-            Gate,
-            Setup,
+            Multiply, Matmul, Divide, Relu, Select, Refresh, Share, Products, Gate, Setup,
         ]
         .into_iter()
         .find(|&o| o as u16 == number)

@@ -42,6 +42,7 @@ mod masking;
 mod message;
 mod p1;
 mod p2;
+pub mod profile;
 pub(crate) mod shared;
 mod transfer;
 mod wide;

@@ -140,7 +140,11 @@ impl Session {
         self.p1().draw(division.rounding, division.divisor, count)
     }
 
-    fn gate(&self, offered: Offered, delivery: Delivery) -> Result<(EncryptedTensor, Option<Bits>)> {
+    fn gate(
+        &self,
+        offered: Offered,
+        delivery: Delivery,
+    ) -> Result<(EncryptedTensor, Option<Bits>)> {
         self.drive(|| self.p1().gate(offered, delivery))
     }
 
@@ -163,7 +167,11 @@ impl Session {
         }
         let x = a.reshape(&[m as isize, p as isize])?.compact()?;
         let w = b.reshape(&[p as isize, q as isize])?.compact()?;
-        let meta = quotient(a.meta().matmul(b.meta(), p, self.limit())?, division, self.limit())?;
+        let meta = quotient(
+            a.meta().matmul(b.meta(), p, self.limit())?,
+            division,
+            self.limit(),
+        )?;
         let sigma = self.p1().sigma();
         let factor = |bound: u32| FactorBits {
             bound,
@@ -314,7 +322,10 @@ impl Layers for Session {
     ) -> Result<EncryptedTensor> {
         let slot = self.slot(format)?;
         let target = self.refreshed(target)?.compact()?;
-        self.ensure(slot, &[need(&target, false, false), need(output, false, false)])?;
+        self.ensure(
+            slot,
+            &[need(&target, false, false), need(output, false, false)],
+        )?;
         let meta = target.meta().add(output.meta(), self.limit())?;
         let meta = bounded(meta, format.activation_bits);
         let delivery = Self::delivery(slot, true, true);
@@ -394,7 +405,8 @@ impl Layers for Session {
             Some(back) => Some(match results.remove(2) {
                 Product::Tensor(delta) => delta,
                 Product::Offered(offered) => {
-                    self.gate(offered, Self::delivery(slot, true, back.hidden))?.0
+                    self.gate(offered, Self::delivery(slot, true, back.hidden))?
+                        .0
                 }
             }),
         };
@@ -419,7 +431,9 @@ impl Session {
     ) -> Result<Item<'a>> {
         let limit = self.limit();
         let (batch, inputs) = (delta.shape()[0], weight.shape()[0]);
-        let product = delta.meta().matmul(weight.meta(), delta.shape()[1], limit)?;
+        let product = delta
+            .meta()
+            .matmul(weight.meta(), delta.shape()[1], limit)?;
         let meta = quotient(product, back.division, limit)?;
         Ok(Item {
             kind: Kind::Product(plain(delta), transposed(weight)),

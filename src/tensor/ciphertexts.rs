@@ -219,7 +219,8 @@ impl Storage for Ciphertexts {
     fn concatenate(parts: &[&Self]) -> Result<Self> {
         let layouts = || parts.iter().map(|p| p.slots());
         if let Some(slots) = layouts().flatten().next() {
-            let fits = |s: Option<&Slots>| s.is_some_and(|s| s.with_lines(1) == slots.with_lines(1));
+            let fits =
+                |s: Option<&Slots>| s.is_some_and(|s| s.with_lines(1) == slots.with_lines(1));
             if !layouts().all(fits) {
                 return Err(packed_error("joining tensors of different layouts", slots));
             }

@@ -28,12 +28,12 @@ use ndarray::{ArcArray, IxDyn};
 pub use crate::wire::{MAX_DIMENSIONS, MAX_ELEMENTS};
 pub use ciphertexts::Ciphertexts;
 pub(crate) use ciphertexts::residues_of_signed;
-pub(crate) use packed::pack_signed_rows;
-pub(crate) use share::{Line, Packs, Share, Shared};
 pub use encrypted::EncryptedTensor;
 pub use integers::{IntegerTensor, Integers};
 pub use meta::Meta;
+pub(crate) use packed::pack_signed_rows;
 pub use shapes::{MatmulShape, broadcast_indices, broadcast_shapes, matmul_shape};
+pub(crate) use share::{Line, Packs, Share, Shared};
 pub use slicing::Slice;
 pub use storage::Storage;
 

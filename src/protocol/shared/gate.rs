@@ -21,6 +21,7 @@ use crate::protocol::call::Question;
 use crate::protocol::garble::{Circuit, Source};
 use crate::protocol::masking::Masker;
 use crate::protocol::message::{self, Operation};
+use crate::protocol::profile::{Phase, measure};
 use crate::protocol::transfer::{Nonce, Seeds, Sender, Setup, answer_setup};
 use crate::protocol::wide::{self, Wide};
 use crate::tensor::{EncryptedTensor, Meta, Share};
@@ -164,7 +165,12 @@ pub fn offer(
     if !bits.is_empty() && bits.len() != count {
         return Err(r.error(format!("{} bits for {count} values", bits.len())));
     }
-    let circuit = Circuit::new(count, width, width.saturating_add(1), source(!bits.is_empty()))?;
+    let circuit = Circuit::new(
+        count,
+        width,
+        width.saturating_add(1),
+        source(!bits.is_empty()),
+    )?;
     let mut nonce = Nonce::default();
     p2.random.fill(&mut nonce)?;
     reply.bytes(&nonce);
@@ -213,7 +219,9 @@ pub fn ask(
     });
     let circuit = Circuit::new(n, width, mask_bits, source(bits.is_some()))?;
     let delta = transfers.sender.delta();
-    let garbled = circuit.garble(delta, &nonce, &labels, &negated, &own_bits, &added);
+    let garbled = measure(Phase::Garbling, n, || {
+        circuit.garble(delta, &nonce, &labels, &negated, &own_bits, &added)
+    });
     let mut w = message::request(Operation::Gate, masker.key);
     w.nested(&transfers.ticket);
     w.bytes(&nonce);
@@ -297,8 +305,10 @@ pub fn answer(mut r: Reader<'_>, p2: &Answering<'_>, mut reply: Writer) -> Resul
             ),
         ));
     }
-    let labels = seeds.labels(&nonce, circuit.labels());
-    let evaluated = circuit.evaluate(&nonce, &labels, message)?;
+    let evaluated = measure(Phase::Evaluation, lines * per_line, || {
+        let labels = seeds.labels(&nonce, circuit.labels());
+        circuit.evaluate(&nonce, &labels, message)
+    })?;
     p2.see(&evaluated.values);
     let halves = |values| Halves {
         lines,
@@ -307,7 +317,10 @@ pub fn answer(mut r: Reader<'_>, p2: &Answering<'_>, mut reply: Writer) -> Resul
     };
     let mut outbox = Outbox::new(p2, reply);
     if !by_bit {
-        let bits = evaluated.shares.iter().map(|&b| Wide::from_u64(u64::from(b)));
+        let bits = evaluated
+            .shares
+            .iter()
+            .map(|&b| Wide::from_u64(u64::from(b)));
         outbox.seal(&halves(Zeroizing::new(bits.collect())), 1)?;
     }
     outbox.deliver(&halves(evaluated.values), delivery)?;

@@ -22,6 +22,7 @@ pub mod seal;
 
 use super::message;
 use super::p2::{MAX_SLOT_BITS, MAX_VALUES};
+use super::profile::{Phase, measure};
 use super::wide::{self, Wide};
 use crate::error::{Error, Result};
 use crate::modular::{Limbs, Residues};
@@ -63,7 +64,8 @@ impl Halves {
     /// The same values, line and place exchanged.
     pub fn transposed(&self) -> Self {
         let (lines, per_line) = (self.per_line, self.lines);
-        let values = (0..self.values.len()).map(|k| self.values[k % per_line * lines + k / per_line]);
+        let values =
+            (0..self.values.len()).map(|k| self.values[k % per_line * lines + k / per_line]);
         Self {
             lines,
             per_line,
@@ -197,7 +199,10 @@ fn read_wides(r: &mut Reader<'_>, count: usize, bits: u32) -> Result<Zeroizing<V
     let each = 8 * limbs_for(bits);
     let bytes = r.take(each.saturating_mul(count))?;
     Ok(Zeroizing::new(
-        bytes.chunks_exact(each.max(1)).map(wide_from_bytes).collect(),
+        bytes
+            .chunks_exact(each.max(1))
+            .map(wide_from_bytes)
+            .collect(),
     ))
 }
 
@@ -251,7 +256,8 @@ impl<'a> Outbox<'a> {
         }
         if delivery.singles {
             let n = key.modulus().limbs();
-            self.plaintexts.push(wide::residues(halves.values.iter(), n));
+            self.plaintexts
+                .push(wide::residues(halves.values.iter(), n));
         }
         Ok(())
     }
@@ -269,7 +275,9 @@ impl<'a> Outbox<'a> {
         let width = self.p2.key.public().modulus().width();
         let words = self.plaintexts.iter().flat_map(|p| p.words());
         let all = Limbs::from_words(words.copied().collect(), width);
-        let ciphertexts = self.p2.key.encrypt(&all, self.p2.random)?;
+        let ciphertexts = measure(Phase::Encryption, all.rows(), || {
+            self.p2.key.encrypt(&all, self.p2.random)
+        })?;
         message::write_answers(&mut self.reply, &ciphertexts);
         Ok(self.reply)
     }
@@ -299,13 +307,24 @@ impl Awaited {
         if let Some(known) = &self.known {
             return Ok(known.clone());
         }
-        read_sealed(r, self.lines, self.per_line, self.delivery.bits, &self.masks, self.mask_bits)
+        read_sealed(
+            r,
+            self.lines,
+            self.per_line,
+            self.delivery.bits,
+            &self.masks,
+            self.mask_bits,
+        )
     }
 
     fn ciphertexts(&self, key: &PublicKey) -> Result<usize> {
         let [rows, columns] = self.delivery.slots(key, self.lines, self.per_line)?;
         let packs = rows.map_or(0, |s| s.packs()) + columns.map_or(0, |s| s.packs());
-        let singles = if self.delivery.singles { self.count() } else { 0 };
+        let singles = if self.delivery.singles {
+            self.count()
+        } else {
+            0
+        };
         Ok(packs + singles)
     }
 
@@ -336,7 +355,11 @@ impl Awaited {
                 per_line: self.per_line,
                 values: negative.clone(),
             };
-            let masks = if transposed { masks.transposed() } else { masks };
+            let masks = if transposed {
+                masks.transposed()
+            } else {
+                masks
+            };
             let mut all = Limbs::zeros(masks.values.len(), wide::LIMBS);
             for (i, value) in masks.values.iter().enumerate() {
                 all.row_mut(i).copy_from_slice(value.as_words());

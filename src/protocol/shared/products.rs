@@ -37,6 +37,7 @@ use crate::protocol::call::Question;
 use crate::protocol::masking::{self, Masker, Packed};
 use crate::protocol::message::{self, Operation};
 use crate::protocol::p2::{MAX_ITEMS, MAX_SLOT_BITS, MAX_TERMS, MAX_VALUES};
+use crate::protocol::profile::{Phase, measure};
 use crate::protocol::transfer::Seeds;
 use crate::protocol::wide::{self, Wide};
 use crate::tensor::{EncryptedTensor, Meta, Packs};
@@ -159,7 +160,11 @@ impl Prepared {
     /// `along_lines`: whether the lines of the tensor are those of the product.
     fn new(tensor: &EncryptedTensor, along_lines: bool) -> Result<Self> {
         let shared = shared_of(tensor)?;
-        let packs = if along_lines { &shared.rows } else { &shared.columns };
+        let packs = if along_lines {
+            &shared.rows
+        } else {
+            &shared.columns
+        };
         let packs = packs.clone().ok_or_else(|| {
             Error::invalid("a factor of a product has not been packed along its lines")
         })?;
@@ -167,7 +172,11 @@ impl Prepared {
         let masks = shared.share.masks();
         Ok(Self {
             packs,
-            masks: if along_lines { masks } else { transposed(&masks, per_line, lines) },
+            masks: if along_lines {
+                masks
+            } else {
+                transposed(&masks, per_line, lines)
+            },
             mask_bits: shared.share.mask_bits,
             lines,
             per_line,
@@ -180,7 +189,8 @@ fn transposed(rows: &Limbs, lines: usize, per_line: usize) -> Limbs {
     let mut out = Limbs::zeros(rows.rows(), rows.width());
     for i in 0..lines {
         for j in 0..per_line {
-            out.row_mut(j * lines + i).copy_from_slice(rows.row(i * per_line + j));
+            out.row_mut(j * lines + i)
+                .copy_from_slice(rows.row(i * per_line + j));
         }
     }
     out
@@ -306,7 +316,9 @@ pub fn ask(
                         let transfers = transfers.as_ref().ok_or_else(|| {
                             Error::invalid("a gate needs transfers; set them up first")
                         })?;
-                        let Awaited { shape, meta, masks, .. } = awaited;
+                        let Awaited {
+                            shape, meta, masks, ..
+                        } = awaited;
                         Some(Offered::read(r, transfers, shape, meta, &masks, bits)?)
                     }
                 });
@@ -379,7 +391,8 @@ fn hiding(
                 if let Some(addend) = &addend {
                     k = k.wrapping_sub(&wide::from_row(addend.row(i % addend.rows())));
                 }
-                k.wrapping_mul(&d).wrapping_add(&Wide::from_u64(item.r_lo[i]))
+                k.wrapping_mul(&d)
+                    .wrapping_add(&Wide::from_u64(item.r_lo[i]))
             })
             .collect(),
     ))
@@ -437,7 +450,9 @@ fn write_product(
             });
         }
     }
-    let rho2 = masker.random.limbs(m * q, (widths.cross + 1 + masker.sigma) as usize)?;
+    let rho2 = masker
+        .random
+        .limbs(m * q, (widths.cross + 1 + masker.sigma) as usize)?;
     let products = inner_products(
         &wide::from_rows(&left.masks),
         &wide::from_rows(&right.masks),
@@ -477,7 +492,10 @@ fn cross_products(
     offset_bits: u32,
 ) -> Result<Packed> {
     let slots = factor.packs.slots.with_lines(other.per_line);
-    let packs = products_of_packs(factor, &other.masks, other.mask_bits, other.per_line);
+    let terms = factor.lines * slots.packs();
+    let packs = measure(Phase::MultiExponentiation, terms, || {
+        products_of_packs(factor, &other.masks, other.mask_bits, other.per_line)
+    });
     // A factor's ciphertexts are fresh: their random exponents have half the length of N.
     let random_bits = masker.key.bits() / 2 + other.mask_bits + ceil_log2(factor.lines) + 1;
     masker.conceal_from(&packs, slots, plain, offset_bits, random_bits)
@@ -516,7 +534,9 @@ fn inner_products(a: &[Wide], b: &[Wide], [m, p, q]: [usize; 3]) -> Zeroizing<Ve
                     let products = terms.map(|(x, y)| i128::from(low(x)) * i128::from(low(y)));
                     return wide::from_i128(products.sum());
                 }
-                terms.fold(Wide::ZERO, |sum, (x, y)| sum.wrapping_add(&x.wrapping_mul(y)))
+                terms.fold(Wide::ZERO, |sum, (x, y)| {
+                    sum.wrapping_add(&x.wrapping_mul(y))
+                })
             })
             .collect(),
     )

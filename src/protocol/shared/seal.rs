@@ -78,9 +78,14 @@ mod tests {
     fn only_the_same_key_opens_for_the_same_purpose() {
         let key = || PrivateKey::generate(128, Security::AllowInsecure).unwrap();
         let (key, other, random) = (key(), key(), Random::os());
-        let sealed = Sealer::new(&key).seal(b"a", b"some bytes", &random).unwrap();
+        let sealed = Sealer::new(&key)
+            .seal(b"a", b"some bytes", &random)
+            .unwrap();
         assert_eq!(sealed.len(), 10 + OVERHEAD);
-        assert_eq!(*Sealer::new(&key).open(b"a", &sealed).unwrap(), b"some bytes");
+        assert_eq!(
+            *Sealer::new(&key).open(b"a", &sealed).unwrap(),
+            b"some bytes"
+        );
         assert!(Sealer::new(&key).open(b"b", &sealed).is_err());
         assert!(Sealer::new(&other).open(b"a", &sealed).is_err());
         for i in 0..sealed.len() {
