@@ -310,7 +310,7 @@ fn derive_seed(i: usize, reply: &[u8], shared: &RistrettoPoint) -> [u8; SEED] {
     let digest = Sha256::new_with_prefix(b"smlp transfer seed v1")
         .chain_update((i as u64).to_le_bytes())
         .chain_update(reply)
-        .chain_update(&*shared)
+        .chain_update(*shared)
         .finalize();
     let digest: Zeroizing<[u8; 32]> = Zeroizing::new(digest.into());
     *digest.first_chunk().expect("a digest of 32 bytes")

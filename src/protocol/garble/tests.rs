@@ -318,8 +318,7 @@ fn foreign_bytes_give_values_in_range() {
 fn widths_that_do_not_fit_are_refused_by_number() {
     for (bits, mask_bits) in [(1, 60), (128, 200), (16, 16), (16, 509), (127, 127)] {
         let text = Circuit::new(1, bits, mask_bits, Source::Sign)
-            .err()
-            .expect("an error")
+            .expect_err("an error")
             .to_string();
         let numbers = format!("values of {bits} bits under masks of {mask_bits} bits");
         assert!(text.contains(&numbers), "{text}");
