@@ -9,7 +9,7 @@
 //! digit below (32N² + R + N + R·N)/R < 3N + 2.
 
 use super::batch::Vectors;
-use super::kernels::{Cpu, Square, TILE, Vector};
+use super::kernels::{Cpu, NADIC_SCRATCH, Square, TILE, Vector};
 use super::{Form, limbs_of_52, montgomery, splat, words_of_52};
 use rug::Integer;
 
@@ -26,7 +26,7 @@ pub struct Nadic {
 
 impl Nadic {
     pub fn new(cpu: Cpu, root: &Integer) -> Self {
-        let limbs = limbs_of_52(root.significant_bits() + 4).next_multiple_of(TILE);
+        let limbs = limbs_of_52(root.significant_bits() + 4).next_multiple_of(2 * TILE);
         let r = Integer::from(1) << (52 * limbs) as u32;
         let square = Integer::from(root.square_ref());
         let multiple = (Integer::from(&r / root) + 1u32) * root;
@@ -58,8 +58,8 @@ impl Form for Nadic {
     }
 
     fn scratch(&self) -> usize {
-        // Quotients of a product; two more numbers on the way in and out.
-        self.square.root.limbs.len() + 2 * self.limbs()
+        // Of a product; two more numbers on the way in and out.
+        NADIC_SCRATCH * self.square.root.limbs.len() + 2 * self.limbs()
     }
 
     fn one(&self) -> &[Vector] {
@@ -74,14 +74,12 @@ impl Form for Nadic {
         scratch: &mut [Vector],
         ahead: &[Vector],
     ) {
-        let quotients = &mut scratch[..self.square.root.limbs.len()];
         self.cpu
-            .multiply_nadic(out, a, b, &self.square, quotients, ahead);
+            .multiply_nadic(out, a, b, &self.square, scratch, ahead);
     }
 
     fn square(&self, out: &mut [Vector], a: &[Vector], scratch: &mut [Vector]) {
-        let quotients = &mut scratch[..self.square.root.limbs.len()];
-        self.cpu.square_nadic(out, a, &self.square, quotients);
+        self.cpu.square_nadic(out, a, &self.square, scratch);
     }
 
     /// x = l + r·R with l below R and r below N²/R < N: l·R²/R + r·R³/R, without a division. As
