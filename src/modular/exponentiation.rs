@@ -6,7 +6,7 @@
 //! Bit lengths, shapes and indices are public.
 
 use super::residues::pieces;
-use super::{Block, Limbs, Residues, Ring, add_masked, add_shifted, bits_at};
+use super::{Block, Limbs, Residues, Ring, Selection, add_masked, add_shifted, bits_at};
 use crate::error::Result;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -45,33 +45,50 @@ impl<'a> Exponents<'a> {
 /// Powers `base^0 … base^(2^window − 1)` of each number, base after base; times `start[i]` where
 /// there is one.
 pub(super) fn power_tables(bases: &Residues, window: usize, start: Option<&Residues>) -> Block {
-    let (ring, entries) = (bases.ring(), 1usize << window);
+    let ring = bases.ring();
     let (block, start) = (bases.block(), start.map(Residues::block));
     let parts: Vec<_> = pieces(ring, ring.grain().min(16), bases.len())
         .into_par_iter()
-        .map(|range| {
-            let count = range.len();
-            let all: Vec<_> = (0..count).collect();
-            let range: Vec<_> = range.collect();
-            let base = ring.gather(block, &range);
-            let mut powers = match start {
-                Some(start) => vec![ring.gather(start, &range)],
-                None => vec![ring.ones(count), ring.gather(&base, &all)],
-            };
-            while powers.len() < entries {
-                let mut next = ring.gather(&powers[powers.len() - 1], &all);
-                ring.multiply(&mut next, &base);
-                powers.push(next);
-            }
-            // From power-major to base-major, so that a base's entries lie together.
-            let joined = ring.join(&powers.iter().collect::<Vec<_>>());
-            let order: Vec<_> = (0..count)
-                .flat_map(|i| (0..entries).map(move |d| d * count + i))
-                .collect();
-            ring.gather(&joined, &order)
-        })
+        .map(|range| power_table(ring, block, &range.collect::<Vec<_>>(), window, start))
         .collect();
     ring.join(&parts.iter().collect::<Vec<_>>())
+}
+
+/// [`power_tables`] of the bases at `indices`, on this thread.
+fn power_table(
+    ring: &Arc<dyn Ring>,
+    bases: &Block,
+    indices: &[usize],
+    window: usize,
+    start: Option<&Block>,
+) -> Block {
+    let (count, entries) = (indices.len(), 1usize << window);
+    let all: Vec<_> = (0..count).collect();
+    let base = ring.gather(bases, indices);
+    let mut powers = match start {
+        Some(start) => vec![ring.gather(start, indices)],
+        None => vec![ring.ones(count), ring.gather(&base, &all)],
+    };
+    while powers.len() < entries {
+        let d = powers.len();
+        // Squarings cost less, but they need powers of the base alone.
+        let next = if start.is_none() && d.is_multiple_of(2) {
+            let mut next = ring.gather(&powers[d / 2], &all);
+            ring.square(&mut next, 1);
+            next
+        } else {
+            let mut next = ring.gather(&powers[d - 1], &all);
+            ring.multiply(&mut next, &base);
+            next
+        };
+        powers.push(next);
+    }
+    // From power-major to base-major, so that a base's entries lie together.
+    let joined = ring.join(&powers.iter().collect::<Vec<_>>());
+    let order: Vec<_> = (0..count)
+        .flat_map(|i| (0..entries).map(move |d| d * count + i))
+        .collect();
+    ring.gather(&joined, &order)
 }
 
 /// The window that costs least: `bases` tables against `terms` products of `bits`-bit exponents,
@@ -235,57 +252,66 @@ impl<'a> Straus<'a> {
             Some(bits) => Some(used.invert()?.square(bits)),
             None => None,
         };
-        let table = power_tables(&used, window, start.as_ref());
+        // A table that serves once is made where it is used, and so is still in the cache.
+        let own = used.len() == self.order.len() * columns.len();
+        let common = (!own).then(|| power_tables(&used, window, start.as_ref()));
+        let (used, start) = (used.block(), start.as_ref().map(Residues::block));
         let windows = exponents.bits.div_ceil(window).max(1);
         // Tables that nobody shares had better stay in the cache from window to window.
         let grain = match self.shared {
             true => ring.grain(),
             false => ring.lanes().max(8),
         };
-        Ok(Residues::in_grains(
-            ring,
-            grain,
-            self.order.len(),
-            |range| {
-                let outputs = &self.order[range];
-                let mut acc = ring.ones(outputs.len());
-                for j in (0..windows).rev() {
-                    if j + 1 < windows {
-                        ring.square(&mut acc, window);
-                    }
-                    let at = j * window;
-                    for t in columns.clone() {
-                        let terms = outputs.iter().map(|k| k * width + t);
-                        let first: Vec<_> = terms
-                            .clone()
-                            .map(|i| slot[self.indices[i]] << window)
-                            .collect();
-                        let digits: Vec<_> = terms
-                            .map(|i| {
-                                if at < exponents.bits {
-                                    exponents.digit(i, at, window)
-                                } else {
-                                    0
-                                }
-                            })
-                            .collect();
-                        // The table of the next column, or of the first for the next window.
-                        let next = match t + 1 < columns.end {
-                            true => t + 1,
-                            false => columns.start,
-                        };
-                        let next = slot[self.indices[outputs[0] * width + next]] << window;
-                        let entries = 1 << window;
-                        let ahead = match self.shared {
-                            true => next..next + entries,
+        let slot = &slot;
+        let piece = |range: std::ops::Range<usize>| {
+            let outputs = &self.order[range];
+            // The tables, column after column.
+            let mut places: Vec<_> = columns
+                .clone()
+                .flat_map(|t| {
+                    outputs
+                        .iter()
+                        .map(move |k| slot[self.indices[k * width + t]])
+                })
+                .collect();
+            let made = own.then(|| {
+                let table = power_table(ring, used, &places, window, start);
+                places = (0..places.len()).collect();
+                table
+            });
+            let table = common.as_ref().or(made.as_ref()).expect("one of them");
+            let first: Vec<_> = places.iter().map(|p| p << window).collect();
+            let mut acc = ring.ones(outputs.len());
+            for j in (0..windows).rev() {
+                let at = j * window;
+                for (c, first) in first.chunks_exact(outputs.len()).enumerate() {
+                    let digits: Vec<_> = outputs
+                        .iter()
+                        .map(|k| match at < exponents.bits {
+                            true => exponents.digit(k * width + columns.start + c, at, window),
+                            false => 0,
+                        })
+                        .collect();
+                    // The table of the next column, or of the first for the next window.
+                    let next = places[(c + 1) % columns.len() * outputs.len()] << window;
+                    let by = Selection {
+                        table,
+                        first,
+                        digits: &digits,
+                        entries: 1 << window,
+                        ahead: match self.shared {
+                            true => next..next + (1 << window),
                             false => 0..0,
-                        };
-                        ring.multiply_selected(&mut acc, &table, &first, &digits, entries, ahead);
-                    }
+                        },
+                    };
+                    let begins = c == 0 && j + 1 < windows;
+                    let squarings = if begins { window } else { 0 };
+                    ring.square_multiply_selected(&mut acc, squarings, &by);
                 }
-                acc
-            },
-        ))
+            }
+            acc
+        };
+        Ok(Residues::in_grains(ring, grain, self.order.len(), piece))
     }
 }
 
@@ -377,9 +403,8 @@ pub fn pack(
                 if at % window != 0 || at >= bits {
                     continue;
                 }
-                if j + 1 < per_pack || at + window < bits {
-                    ring.square(&mut acc, pending);
-                }
+                let begun = j + 1 < per_pack || at + window < bits;
+                let squarings = if begun { pending } else { 0 };
                 pending = 0;
                 // An empty slot takes the first base with digit 0, a factor of one.
                 let column = || range.clone().map(|g| places[g * per_pack + j]);
@@ -391,7 +416,14 @@ pub fn pack(
                         (Some(i), Some(e)) => e.digit(i, at, window),
                     })
                     .collect();
-                ring.multiply_selected(&mut acc, &tables, &first, &digits, 1 << window, 0..0);
+                let by = Selection {
+                    table: &tables,
+                    first: &first,
+                    digits: &digits,
+                    entries: 1 << window,
+                    ahead: 0..0,
+                };
+                ring.square_multiply_selected(&mut acc, squarings, &by);
             }
         }
         acc

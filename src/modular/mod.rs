@@ -119,6 +119,21 @@ impl fmt::Debug for Block {
     }
 }
 
+/// The factors of [`Ring::square_multiply_selected`], as [`Ring::multiply_selected`] takes them.
+#[derive(Debug)]
+pub struct Selection<'a> {
+    /// Rows to pick from.
+    pub table: &'a Block,
+    /// The first row that a number may get.
+    pub first: &'a [usize],
+    /// The row that it gets, counted from there. Secret.
+    pub digits: &'a [u64],
+    /// How many rows it may get.
+    pub entries: usize,
+    /// Rows that will be read soon.
+    pub ahead: Range<usize>,
+}
+
 /// Arithmetic modulo one number, on whole batches, on the calling thread.
 ///
 /// Every operation takes the same time whatever the values are: operands, digits and the modulus
@@ -180,6 +195,14 @@ pub trait Ring: Send + Sync + fmt::Debug {
         entries: usize,
         ahead: Range<usize>,
     );
+
+    /// [`Ring::square`], then [`Ring::multiply_selected`]: a step of an exponentiation. A backend
+    /// may read the table while it squares.
+    fn square_multiply_selected(&self, x: &mut Block, times: usize, by: &Selection<'_>) {
+        self.square(x, times);
+        let ahead = by.ahead.clone();
+        self.multiply_selected(x, by.table, by.first, by.digits, by.entries, ahead);
+    }
 
     /// Modular multiplications and squarings so far.
     fn operations(&self) -> u64;

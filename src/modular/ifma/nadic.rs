@@ -9,7 +9,7 @@
 //! digit below (32N² + R + N + R·N)/R < 3N + 2.
 
 use super::batch::Vectors;
-use super::kernels::{Cpu, NADIC_SCRATCH, Square, TILE, Vector};
+use super::kernels::{Cpu, NADIC_SCRATCH, Scan, Square, TILE, Vector};
 use super::{Form, limbs_of_52, montgomery, splat, words_of_52};
 use rug::Integer;
 
@@ -78,8 +78,14 @@ impl Form for Nadic {
             .multiply_nadic(out, a, b, &self.square, scratch, ahead);
     }
 
-    fn square(&self, out: &mut [Vector], a: &[Vector], scratch: &mut [Vector]) {
-        self.cpu.square_nadic(out, a, &self.square, scratch);
+    fn square(
+        &self,
+        out: &mut [Vector],
+        a: &[Vector],
+        scratch: &mut [Vector],
+        scan: &mut Scan<'_>,
+    ) {
+        self.cpu.square_nadic(out, a, &self.square, scratch, scan);
     }
 
     /// x = l + r·R with l below R and r below N²/R < N: l·R²/R + r·R³/R, without a division. As

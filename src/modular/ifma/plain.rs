@@ -2,7 +2,7 @@
 //! no product needs a final subtraction (Walter 1999).
 
 use super::batch::Vectors;
-use super::kernels::{Cpu, Montgomery, TILE, Vector};
+use super::kernels::{Cpu, Montgomery, Scan, TILE, Vector};
 use super::{Form, limbs_of_52, montgomery, splat};
 use rug::Integer;
 
@@ -55,8 +55,8 @@ impl Form for Plain {
         self.cpu.multiply(out, a, b, &self.modulus);
     }
 
-    fn square(&self, out: &mut [Vector], a: &[Vector], _: &mut [Vector]) {
-        self.cpu.square(out, a, &self.modulus);
+    fn square(&self, out: &mut [Vector], a: &[Vector], _: &mut [Vector], scan: &mut Scan<'_>) {
+        self.cpu.square(out, a, &self.modulus, scan);
     }
 
     fn enter(&self, out: &mut [Vector], canonical: &[Vector], scratch: &mut [Vector]) {

@@ -11,12 +11,14 @@
 
 #[macro_use]
 mod tiles;
+#[macro_use]
+mod select;
 mod edges;
 mod nadic;
 mod plain;
-mod select;
 
 pub use nadic::NADIC_SCRATCH;
+pub use select::Scan;
 
 use std::arch::x86_64::*;
 use zeroize::Zeroizing;

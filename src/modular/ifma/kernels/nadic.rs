@@ -38,13 +38,14 @@ impl Cpu {
         debug_assert!(normalised(out));
     }
 
-    /// The N-adic square, as [`Cpu::multiply_nadic`].
+    /// The N-adic square, as [`Cpu::multiply_nadic`]. Meanwhile `scan` goes on.
     pub fn square_nadic(
         self,
         out: &mut [Vector],
         a: &[Vector],
         n: &Square,
         scratch: &mut [Vector],
+        scan: &mut Scan<'_>,
     ) {
         let h = n.root.limbs.len();
         assert!(h.is_multiple_of(2 * TILE) && [out.len(), a.len()] == [2 * h; 2]);
@@ -52,7 +53,7 @@ impl Cpu {
         debug_assert!(normalised(a));
         let (to, scratch) = (out.as_mut_ptr(), scratch.as_mut_ptr());
         // SAFETY: as in multiply_nadic.
-        unsafe { square(to, a.as_ptr(), n, scratch, h / TILE / 2) }
+        unsafe { square(to, a.as_ptr(), n, scratch, h / TILE / 2, scan) }
         debug_assert!(normalised(out));
     }
 }
@@ -342,6 +343,7 @@ unsafe fn square(
     n: &Square,
     scratch: *mut Vector,
     half: usize,
+    scan: &mut Scan<'_>,
 ) {
     // SAFETY: as in multiply.
     unsafe {
@@ -388,7 +390,7 @@ unsafe fn square(
             quotients,
             n,
             blocks,
-            {},
+            { scan_some!(scan) },
             |sums, column, _low, _high| {
                 karatsuba_column!(
                     sums,
@@ -443,7 +445,7 @@ unsafe fn square(
             quotients,
             n,
             blocks,
-            {},
+            { scan_some!(scan) },
             |sums, column, _low, _high| {
                 karatsuba_column!(
                     sums,

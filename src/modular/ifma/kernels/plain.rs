@@ -12,13 +12,13 @@ impl Cpu {
         debug_assert!(normalised(out));
     }
 
-    /// `out ← a²/R mod M`, as [`Cpu::multiply`].
-    pub fn square(self, out: &mut [Vector], a: &[Vector], m: &Montgomery) {
+    /// `out ← a²/R mod M`, as [`Cpu::multiply`]. Meanwhile `scan` goes on.
+    pub fn square(self, out: &mut [Vector], a: &[Vector], m: &Montgomery, scan: &mut Scan<'_>) {
         let k = m.limbs.len();
         assert!(k.is_multiple_of(TILE) && [out.len(), a.len()] == [k; 2]);
         debug_assert!(normalised(a));
         // SAFETY: as in multiply.
-        unsafe { square(out.as_mut_ptr(), a.as_ptr(), m, k / TILE) }
+        unsafe { square(out.as_mut_ptr(), a.as_ptr(), m, k / TILE, scan) }
         debug_assert!(normalised(out));
     }
 }
@@ -55,7 +55,13 @@ unsafe fn multiply(
 /// # Safety
 /// As [`multiply`].
 #[target_feature(enable = "avx512f,avx512ifma")]
-unsafe fn square(out: *mut Vector, a: *const Vector, m: &Montgomery, blocks: usize) {
+unsafe fn square(
+    out: *mut Vector,
+    a: *const Vector,
+    m: &Montgomery,
+    blocks: usize,
+    scan: &mut Scan<'_>,
+) {
     // SAFETY: all block indices are below `blocks`.
     unsafe {
         reduce_columns!(
@@ -63,7 +69,7 @@ unsafe fn square(out: *mut Vector, a: *const Vector, m: &Montgomery, blocks: usi
             out,
             m,
             blocks,
-            {},
+            { scan_some!(scan) },
             |sums, column, low, _high| { square_column!(sums, a, column, low) },
             {}
         );
