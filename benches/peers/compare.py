@@ -94,9 +94,8 @@ def main() -> None:
                     times[library.name, operation].append(library.microseconds(operation))
     medians = {place: statistics.median(samples) for place, samples in times.items()}
 
-    print(
-        f"2048-bit key, one core, microseconds of processor time an element, medians of {ROUNDS} rounds; (× smlp)\n"
-    )
+    print("2048-bit key, one core; microseconds of processor time an element (× smlp),")
+    print(f"medians of {ROUNDS} rounds\n")
     print("| what | " + " | ".join(x.name for x in libraries) + " |")
     print("|---" * (len(libraries) + 1) + "|")
     for operation, what in OPERATIONS.items():

@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from importlib.metadata import version
+from textwrap import shorten
 
 import numpy as np
 
@@ -133,7 +134,7 @@ def serve(library, answer):
             check(opened(result) if opened else result, wanted)
             ready[operation] = count, work
         except Exception as error:  # whatever a peer throws is why it has no figure
-            refused[operation] = " ".join(f"{type(error).__name__}: {error}".split())[-120:]
+            refused[operation] = shorten(f"{type(error).__name__}: {error}", 160)
     answer({"name": name, "ready": list(ready), "refused": refused})
     for line in sys.stdin:
         count, work = ready[line.strip()]
