@@ -13,6 +13,8 @@
 mod tiles;
 #[macro_use]
 mod select;
+#[macro_use]
+mod karatsuba;
 mod edges;
 mod nadic;
 mod plain;

@@ -1,14 +1,7 @@
-//! Products and squares modulo N², two digits a number, with one level of Karatsuba (1962).
-//!
-//! Each digit has a lower and an upper half, x = x' + x''·B, B = 2^(52·h/2), and a product of digits
-//! x·y = x'y' + ((x' + x'')(y' + y'') − x'y' − x''y'')·B + x''y''·B² is three products of halves
-//! instead of four: x''y'' and the middle factor as bare column sums in memory, then x'y' column by
-//! column together with the reduction, whose quotients come late and leave the multiplier idle
-//! otherwise. Column sums are 64-bit integers with a sign here; they are not carried before the
-//! reduction.
-//!
-//! The sum of two halves has a bit too many; it is kept as a mask, a bit a lane.
+//! Products and squares modulo N², two digits a number (see `super::super::nadic`), of halves of
+//! digits (see `karatsuba`).
 
+use super::karatsuba::fold;
 use super::*;
 
 /// Vectors of scratch a limb of N that the products want: quotients, the middle column sums, the
@@ -58,122 +51,6 @@ impl Cpu {
     }
 }
 
-/// Sums of the lower and the upper half of each of `x`, one after the other, and the lanes where
-/// one has a bit more.
-///
-/// # Safety
-/// The CPU has AVX-512 F; each of `x` has 2·`limbs` limbs, `out` has N·`limbs` and overlaps none.
-#[target_feature(enable = "avx512f")]
-unsafe fn fold<const N: usize>(
-    out: *mut Vector,
-    x: [*const Vector; N],
-    limbs: usize,
-) -> [__mmask8; N] {
-    // SAFETY: i is below `limbs`.
-    unsafe {
-        let mut carries = [_mm512_setzero_si512(); N];
-        for i in 0..limbs {
-            for j in 0..N {
-                let sum = _mm512_add_epi64(load!(x[j].add(i)), load!(x[j].add(limbs + i)));
-                let sum = _mm512_add_epi64(sum, carries[j]);
-                carries[j] = _mm512_srli_epi64::<52>(sum);
-                let limb = _mm512_and_si512(sum, _mm512_set1_epi64(MASK));
-                store!(out.add(j * limbs + i), limb);
-            }
-        }
-        let mut lanes = [0; N];
-        for j in 0..N {
-            lanes[j] = _mm512_test_epi64_mask(carries[j], carries[j]);
-        }
-        lanes
-    }
-}
-
-/// The tiles of a block column of x·y, for each pair, in `$half` blocks each.
-macro_rules! product_column {
-    ($sums:ident, $column:ident, $half:ident, $(($x:expr, $y:expr)),+) => {
-        for i in ($column + 1usize).saturating_sub($half)..$half.min($column + 1) {
-            $(tile!($sums, $x.add(i * TILE), $y.add(($column - i) * TILE), load);)+
-        }
-    };
-}
-
-/// A block column of x².
-macro_rules! column_of_square {
-    ($sums:ident, $column:ident, $half:ident, $x:expr) => {{
-        let (x, low) = ($x, ($column + 1usize).saturating_sub($half));
-        square_column!($sums, x, $column, low)
-    }};
-}
-
-/// Block columns of a product of halves, without carries: `$products` adds the tiles of one,
-/// `$finish` does something with its lower half, which then is complete.
-macro_rules! bare_columns {
-    ($half:ident, |$sums:ident, $column:ident| $products:block, $finish:block) => {
-        let mut $sums = zeros!();
-        for $column in 0..2 * $half {
-            $products
-            $finish
-            shift!($sums);
-        }
-    };
-}
-
-/// Adds what a block column of a product takes of its three parts. `$lower` adds the tiles of x'y'
-/// to `$bare`, which lives across columns.
-macro_rules! karatsuba_column {
-    (
-        $sums:ident, $column:ident, $half:ident, $middle:ident, $upper:ident, $carry:ident,
-        $bare:ident, $lower:block, $double:ident
-    ) => {{
-        if $column < 2 * $half {
-            $lower
-            let middle = $middle.add($column * TILE);
-            unroll!(I, {
-                let x = $double!($bare[I]);
-                $sums[I] = _mm512_add_epi64($sums[I], x);
-                store!(middle.add(I), _mm512_sub_epi64(load!(middle.add(I)), x));
-            });
-            shift!($bare);
-        } else {
-            let upper = $upper.add(($column - 2 * $half) * TILE);
-            unroll!(I, $sums[I] = _mm512_add_epi64($sums[I], load!(upper.add(I))));
-        }
-        if $column >= $half && $column < 3 * $half {
-            let middle = $middle.add(($column - $half) * TILE);
-            unroll!(I, $sums[I] = _mm512_add_epi64($sums[I], load!(middle.add(I))));
-        }
-        if $column == 3 * $half {
-            $sums[0] = _mm512_add_epi64($sums[0], $carry);
-        }
-    }};
-}
-
-macro_rules! once {
-    ($x:expr) => {
-        $x
-    };
-}
-
-macro_rules! twice {
-    ($x:expr) => {
-        _mm512_add_epi64($x, $x)
-    };
-}
-
-/// Adds x in some lanes, to the lower half of the sums.
-macro_rules! add_where {
-    ($sums:ident, $(($lanes:expr, $x:expr)),+) => {
-        $(
-            let (lanes, x) = ($lanes, $x);
-            unroll!(
-                I,
-                $sums[I] = _mm512_mask_add_epi64($sums[I], lanes, $sums[I], load!(x.add(I)))
-            );
-        )+
-    };
-}
-
 /// # Safety
 /// The CPU has AVX-512 F and IFMA; out, a and b have 4·TILE·half limbs, the root and the offset
 /// half as many, scratch [`NADIC_SCRATCH`] times as many as the root; what is written overlaps
@@ -191,144 +68,42 @@ unsafe fn multiply(
     // SAFETY: all block indices are below 2·half; upper halves lie TILE·half further on, second
     // digits twice as far.
     unsafe {
-        let (blocks, up) = (2 * half, TILE * half);
-        let (offset, n) = (n.offset.as_ptr(), &n.root);
-        let (quotients, middle, folded) = (scratch, scratch.add(2 * up), scratch.add(4 * up));
+        let (up, digit) = (TILE * half, 2 * TILE * half);
+        let (quotients, middle, sums) = (scratch, scratch.add(digit), scratch.add(2 * digit));
         // Spread over both digits, so that the cache always has room for one more request.
-        let mut ahead = ahead.chunks(ahead.len().div_ceil(4 * blocks).max(1));
-        let (a1, b1, out1) = (a.add(2 * up), b.add(2 * up), out.add(2 * up));
-        let [ka, ka1, kb, kb1] = fold(folded, [a, a1, b, b1], up);
-        let (fa, fa1) = (folded.cast_const(), folded.add(up).cast_const());
-        let (fb, fb1) = (fa.add(2 * up), fa.add(3 * up));
-        // The upper products wait in `out`: a block is read just before it is written.
-        bare_columns!(
-            half,
-            |sums, column| {
-                product_column!(sums, column, half, (a.add(up), b.add(up)));
-            },
-            {
-                unroll!(I, store!(out.add(column * TILE + I), sums[I]));
-            }
+        let mut ahead = ahead.chunks(ahead.len().div_ceil(8 * half).max(1));
+        let (a1, b1) = (a.add(digit), b.add(digit));
+        let [ka, ka1, kb, kb1] = fold(sums, [a, a1, b, b1], up);
+        let [fa, fa1, fb, fb1] = [0, 1, 2, 3].map(|j| sums.add(j * up).cast_const());
+        karatsuba_digit!(
+            out, quotients, n.root, half, middle, once,
+            |sums, column|
+            upper { product_column!(sums, column, half, (a.add(up), b.add(up))) }
+            sums { product_column!(sums, column, half, (fa, fb)) }
+            extra_bits [(ka, fb), (kb, fa)]
+            both _mm512_maskz_set1_epi64(ka & kb, 1),
+            lower { product_column!(sums, column, half, (a, b)) }
+            each { fetch!(ahead) }
+            extra |_all| {}
         );
-        bare_columns!(
-            half,
-            |sums, column| {
-                product_column!(sums, column, half, (fa, fb));
-            },
-            {
-                if column >= half {
-                    let at = (column - half) * TILE;
-                    add_where!(sums, (ka, fb.add(at)), (kb, fa.add(at)));
-                }
+        // A block of the first quotients is read before one of the second takes its place.
+        karatsuba_digit!(
+            out.add(digit), quotients, n.root, half, middle, once,
+            |sums, column|
+            upper {
+                product_column!(sums, column, half, (a.add(up), b1.add(up)), (a1.add(up), b.add(up)))
+            }
+            sums { product_column!(sums, column, half, (fa, fb1), (fa1, fb)) }
+            extra_bits [(ka, fb1), (kb1, fa), (ka1, fb), (kb, fa1)]
+            both _mm512_add_epi64(
+                _mm512_maskz_set1_epi64(ka & kb1, 1),
+                _mm512_maskz_set1_epi64(ka1 & kb, 1),
+            ),
+            lower { product_column!(sums, column, half, (a, b1), (a1, b)) }
+            each { fetch!(ahead) }
+            extra |all| {
                 let at = column * TILE;
-                unroll!(
-                    I,
-                    store!(
-                        middle.add(at + I),
-                        _mm512_sub_epi64(sums[I], load!(out.add(at + I)))
-                    )
-                );
-            }
-        );
-        let carry = _mm512_maskz_set1_epi64(ka & kb, 1);
-        let mut bare = zeros!();
-        reduce_columns!(
-            out,
-            quotients,
-            n,
-            blocks,
-            { fetch!(ahead) },
-            |sums, column, _low, _high| {
-                karatsuba_column!(
-                    sums,
-                    column,
-                    half,
-                    middle,
-                    out,
-                    carry,
-                    bare,
-                    {
-                        product_column!(bare, column, half, (a, b));
-                    },
-                    once
-                );
-            },
-            {}
-        );
-        bare_columns!(
-            half,
-            |sums, column| {
-                product_column!(
-                    sums,
-                    column,
-                    half,
-                    (a.add(up), b1.add(up)),
-                    (a1.add(up), b.add(up))
-                );
-            },
-            {
-                unroll!(I, store!(out1.add(column * TILE + I), sums[I]));
-            }
-        );
-        bare_columns!(
-            half,
-            |sums, column| {
-                product_column!(sums, column, half, (fa, fb1), (fa1, fb));
-            },
-            {
-                if column >= half {
-                    let at = (column - half) * TILE;
-                    add_where!(
-                        sums,
-                        (ka, fb1.add(at)),
-                        (kb1, fa.add(at)),
-                        (ka1, fb.add(at)),
-                        (kb, fa1.add(at))
-                    );
-                }
-                let at = column * TILE;
-                unroll!(
-                    I,
-                    store!(
-                        middle.add(at + I),
-                        _mm512_sub_epi64(sums[I], load!(out1.add(at + I)))
-                    )
-                );
-            }
-        );
-        let carry = _mm512_add_epi64(
-            _mm512_maskz_set1_epi64(ka & kb1, 1),
-            _mm512_maskz_set1_epi64(ka1 & kb, 1),
-        );
-        let mut bare = zeros!();
-        // A block of the first quotient is read before that of the second takes its place.
-        reduce_columns!(
-            out1,
-            quotients,
-            n,
-            blocks,
-            { fetch!(ahead) },
-            |sums, column, _low, _high| {
-                karatsuba_column!(
-                    sums,
-                    column,
-                    half,
-                    middle,
-                    out1,
-                    carry,
-                    bare,
-                    {
-                        product_column!(bare, column, half, (a, b1), (a1, b));
-                    },
-                    once
-                );
-            },
-            {
-                add_negated!(
-                    sums,
-                    quotients.add(column * TILE),
-                    offset.add(column * TILE)
-                )
+                add_negated!(all, quotients.add(at), n.offset.as_ptr().add(at));
             }
         );
     }
@@ -347,126 +122,34 @@ unsafe fn square(
 ) {
     // SAFETY: as in multiply.
     unsafe {
-        let (blocks, up) = (2 * half, TILE * half);
-        let (offset, n) = (n.offset.as_ptr(), &n.root);
-        let (quotients, middle, folded) = (scratch, scratch.add(2 * up), scratch.add(4 * up));
-        let (a1, out1) = (a.add(2 * up), out.add(2 * up));
-        let [ka, ka1] = fold(folded, [a, a1], up);
-        let (fa, fa1) = (folded.cast_const(), folded.add(up).cast_const());
-        let upper = a.add(up);
-        bare_columns!(
-            half,
-            |sums, column| {
-                column_of_square!(sums, column, half, upper);
-            },
-            {
-                unroll!(I, store!(out.add(column * TILE + I), sums[I]));
-            }
+        let (up, digit) = (TILE * half, 2 * TILE * half);
+        let (quotients, middle, sums) = (scratch, scratch.add(digit), scratch.add(2 * digit));
+        let a1 = a.add(digit);
+        let [ka, ka1] = fold(sums, [a, a1], up);
+        let [fa, fa1] = [0, 1].map(|j| sums.add(j * up).cast_const());
+        karatsuba_digit!(
+            out, quotients, n.root, half, middle, once,
+            |sums, column|
+            upper { half_square_column!(sums, column, half, a.add(up)) }
+            sums { half_square_column!(sums, column, half, fa) }
+            extra_bits [(ka, fa), (ka, fa)]
+            both _mm512_maskz_set1_epi64(ka, 1),
+            lower { half_square_column!(sums, column, half, a) }
+            each { scan_some!(scan) }
+            extra |_all| {}
         );
-        bare_columns!(
-            half,
-            |sums, column| {
-                column_of_square!(sums, column, half, fa);
-            },
-            {
-                if column >= half {
-                    let at = (column - half) * TILE;
-                    add_where!(sums, (ka, fa.add(at)), (ka, fa.add(at)));
-                }
+        karatsuba_digit!(
+            out.add(digit), quotients, n.root, half, middle, twice,
+            |sums, column|
+            upper { product_column!(sums, column, half, (a.add(up), a1.add(up))) }
+            sums { product_column!(sums, column, half, (fa, fa1)) }
+            extra_bits [(ka, fa1), (ka1, fa)]
+            both _mm512_maskz_set1_epi64(ka & ka1, 2),
+            lower { product_column!(sums, column, half, (a, a1)) }
+            each { scan_some!(scan) }
+            extra |all| {
                 let at = column * TILE;
-                unroll!(
-                    I,
-                    store!(
-                        middle.add(at + I),
-                        _mm512_sub_epi64(sums[I], load!(out.add(at + I)))
-                    )
-                );
-            }
-        );
-        let carry = _mm512_maskz_set1_epi64(ka, 1);
-        let mut bare = zeros!();
-        reduce_columns!(
-            out,
-            quotients,
-            n,
-            blocks,
-            { scan_some!(scan) },
-            |sums, column, _low, _high| {
-                karatsuba_column!(
-                    sums,
-                    column,
-                    half,
-                    middle,
-                    out,
-                    carry,
-                    bare,
-                    {
-                        column_of_square!(bare, column, half, a);
-                    },
-                    once
-                );
-            },
-            {}
-        );
-        // All of the second digit is doubled where it leaves the registers.
-        bare_columns!(
-            half,
-            |sums, column| {
-                product_column!(sums, column, half, (a.add(up), a1.add(up)));
-            },
-            {
-                unroll!(I, store!(out1.add(column * TILE + I), twice!(sums[I])));
-            }
-        );
-        bare_columns!(
-            half,
-            |sums, column| {
-                product_column!(sums, column, half, (fa, fa1));
-            },
-            {
-                if column >= half {
-                    let at = (column - half) * TILE;
-                    add_where!(sums, (ka, fa1.add(at)), (ka1, fa.add(at)));
-                }
-                let at = column * TILE;
-                unroll!(
-                    I,
-                    store!(
-                        middle.add(at + I),
-                        _mm512_sub_epi64(twice!(sums[I]), load!(out1.add(at + I)))
-                    )
-                );
-            }
-        );
-        let carry = _mm512_maskz_set1_epi64(ka & ka1, 2);
-        let mut bare = zeros!();
-        reduce_columns!(
-            out1,
-            quotients,
-            n,
-            blocks,
-            { scan_some!(scan) },
-            |sums, column, _low, _high| {
-                karatsuba_column!(
-                    sums,
-                    column,
-                    half,
-                    middle,
-                    out1,
-                    carry,
-                    bare,
-                    {
-                        product_column!(bare, column, half, (a, a1));
-                    },
-                    twice
-                );
-            },
-            {
-                add_negated!(
-                    sums,
-                    quotients.add(column * TILE),
-                    offset.add(column * TILE)
-                )
+                add_negated!(all, quotients.add(at), n.offset.as_ptr().add(at));
             }
         );
     }
