@@ -5,20 +5,18 @@
 //! tables through [`Ring::multiply_selected`] and does the same operations whatever the digits are.
 //! Bit lengths, shapes and indices are public.
 
+pub use super::straus::{multi_power, signed_multi_power};
+
 use super::residues::pieces;
-use super::{Block, Limbs, Residues, Ring, Selection, add_masked, add_shifted, bits_at};
-use crate::error::Result;
+use super::{Block, Limbs, Residues, Ring, Selection, bits_at};
 use rayon::prelude::*;
 use std::sync::Arc;
-
-/// Tables of powers larger than this are built and used in several passes.
-const TABLE_BYTES: usize = 192 << 20;
 
 /// Exponents of `bits` bits; a single row serves every element.
 #[derive(Debug)]
 pub struct Exponents<'a> {
     rows: &'a Limbs,
-    bits: usize,
+    pub(super) bits: usize,
 }
 
 impl<'a> Exponents<'a> {
@@ -55,7 +53,7 @@ pub(super) fn power_tables(bases: &Residues, window: usize, start: Option<&Resid
 }
 
 /// [`power_tables`] of the bases at `indices`, on this thread.
-fn power_table(
+pub(super) fn power_table(
     ring: &Arc<dyn Ring>,
     bases: &Block,
     indices: &[usize],
@@ -93,7 +91,7 @@ fn power_table(
 
 /// The window that costs least: `bases` tables against `terms` products of `bits`-bit exponents,
 /// each with a secret look-up.
-fn best_window(
+pub(super) fn best_window(
     ring: &Arc<dyn Ring>,
     bits: usize,
     bases: usize,
@@ -108,247 +106,6 @@ fn best_window(
             table + products
         })
         .expect("a window")
-}
-
-/// `out[k] = Π_t bases[indices[k·width + t]] ^ exponents[k·width + t]` over `t < width`: Straus'
-/// simultaneous exponentiation, with one table for each base however many outputs use it.
-pub fn multi_power(
-    bases: &Residues,
-    indices: &[usize],
-    exponents: &Exponents<'_>,
-    width: usize,
-) -> Residues {
-    let straus = Straus::new(bases, indices, width);
-    let window = straus.best_window(exponents.bits);
-    straus
-        .run(exponents, window, TABLE_BYTES, None)
-        .expect("nothing is inverted")
-}
-
-/// As [`multi_power`], for exponents of either sign, `|values[i]| < 2^bits`.
-///
-/// Digits are read from `value + Σ_j 2^(w−1)·2^(w·j)`, which is never negative, and the tables begin
-/// with `base^(−2^(w−1))` to make up for it: signs cost one inversion a base and nothing a term.
-///
-/// # Errors
-/// A base that is not a unit.
-pub fn signed_multi_power(
-    bases: &Residues,
-    indices: &[usize],
-    values: &[i128],
-    bits: usize,
-    width: usize,
-) -> Result<Residues> {
-    assert!(values.len() == indices.len() && bits <= 126);
-    let straus = Straus::new(bases, indices, width);
-    // The sum above leaves a third of the range for positive values; two bits more are enough.
-    let window = straus.best_window(bits + 2).max(2);
-    let digits = (bits + 2).div_ceil(window);
-    let mut offset = [0u64; 3];
-    for j in 0..digits {
-        add_shifted(&mut offset, &[1], window * j + window - 1);
-    }
-    let mut shifted = Limbs::zeros(values.len(), 3);
-    for (i, &value) in values.iter().enumerate() {
-        let sign = (value >> 127) as u64;
-        let row = shifted.row_mut(i);
-        row.copy_from_slice(&[value as u64, (value >> 64) as u64, sign]);
-        add_masked(row, &offset, u64::MAX);
-    }
-    let exponents = Exponents::new(&shifted, digits * window);
-    straus.run(&exponents, window, TABLE_BYTES, Some(window - 1))
-}
-
-/// A multi-exponentiation: `outputs` products of `width` powers.
-struct Straus<'a> {
-    bases: &'a Residues,
-    indices: &'a [usize],
-    width: usize,
-    /// The outputs in an order that brings those with the same bases together, so that numbers
-    /// that are computed at once read the same tables.
-    order: Vec<usize>,
-    /// Whether most of them do.
-    shared: bool,
-}
-
-impl<'a> Straus<'a> {
-    fn new(bases: &'a Residues, indices: &'a [usize], width: usize) -> Self {
-        let lanes = bases.ring().lanes();
-        let mut order: Vec<usize> = (0..indices.len().checked_div(width).unwrap_or(0)).collect();
-        let row = |k: usize| &indices[k * width..(k + 1) * width];
-        if lanes > 1 {
-            order.sort_by_key(|&k| row(k));
-        }
-        let shares = |k: &&[usize]| k.len() > 1 && row(k[0])[0] == row(k[k.len() - 1])[0];
-        let shared = 2 * order.chunks(lanes).filter(shares).count() > order.len().div_ceil(lanes);
-        Self {
-            bases,
-            indices,
-            width,
-            order,
-            shared,
-        }
-    }
-
-    fn best_window(&self, bits: usize) -> usize {
-        let (bases, terms) = (self.bases.len(), self.indices.len());
-        let ring = self.bases.ring();
-        best_window(ring, bits, bases.min(terms), terms, self.shared)
-    }
-
-    /// With tables of at most `table_bytes` at a time; `inverse_bits`: they begin with
-    /// `base^(−2^inverse_bits)`, not with 1.
-    fn run(
-        &self,
-        exponents: &Exponents<'_>,
-        window: usize,
-        table_bytes: usize,
-        inverse_bits: Option<usize>,
-    ) -> Result<Residues> {
-        let ring = self.bases.ring();
-        if self.order.is_empty() {
-            return Ok(Residues::ones(ring, 0));
-        }
-        let table_row = (ring.modulus().width() * 8) << window;
-        let limit = (table_bytes / table_row).max(1);
-        let mut product: Option<Residues> = None;
-        for columns in column_blocks(self.indices, self.width, self.bases.len(), limit) {
-            let part = self.columns(exponents, columns, window, inverse_bits)?;
-            product = Some(match product {
-                None => part,
-                Some(product) => product.multiply(&part),
-            });
-        }
-        let mut places = vec![0; self.order.len()];
-        for (place, &k) in self.order.iter().enumerate() {
-            places[k] = place;
-        }
-        Ok(product
-            .expect("at least one block of columns")
-            .gather(&places))
-    }
-
-    fn columns(
-        &self,
-        exponents: &Exponents<'_>,
-        columns: std::ops::Range<usize>,
-        window: usize,
-        inverse_bits: Option<usize>,
-    ) -> Result<Residues> {
-        let (ring, width) = (self.bases.ring(), self.width);
-        // Tables only for the bases that these columns use.
-        let mut slot = vec![usize::MAX; self.bases.len()];
-        let mut used = vec![];
-        for row in self.indices.chunks_exact(width) {
-            for &i in &row[columns.clone()] {
-                if slot[i] == usize::MAX {
-                    slot[i] = used.len();
-                    used.push(i);
-                }
-            }
-        }
-        let used = self.bases.gather(&used);
-        let start = match inverse_bits {
-            Some(bits) => Some(used.invert()?.square(bits)),
-            None => None,
-        };
-        // A table that serves once is made where it is used, and so is still in the cache.
-        let own = used.len() == self.order.len() * columns.len();
-        let common = (!own).then(|| power_tables(&used, window, start.as_ref()));
-        let (used, start) = (used.block(), start.as_ref().map(Residues::block));
-        let windows = exponents.bits.div_ceil(window).max(1);
-        // Tables that nobody shares had better stay in the cache from window to window.
-        let grain = match self.shared {
-            true => ring.grain(),
-            false => ring.lanes().max(8),
-        };
-        let slot = &slot;
-        let piece = |range: std::ops::Range<usize>| {
-            let outputs = &self.order[range];
-            // The tables, column after column.
-            let mut places: Vec<_> = columns
-                .clone()
-                .flat_map(|t| {
-                    outputs
-                        .iter()
-                        .map(move |k| slot[self.indices[k * width + t]])
-                })
-                .collect();
-            let made = own.then(|| {
-                let table = power_table(ring, used, &places, window, start);
-                places = (0..places.len()).collect();
-                table
-            });
-            let table = common.as_ref().or(made.as_ref()).expect("one of them");
-            let first: Vec<_> = places.iter().map(|p| p << window).collect();
-            let mut acc = ring.ones(outputs.len());
-            for j in (0..windows).rev() {
-                let at = j * window;
-                for (c, first) in first.chunks_exact(outputs.len()).enumerate() {
-                    let digits: Vec<_> = outputs
-                        .iter()
-                        .map(|k| match at < exponents.bits {
-                            true => exponents.digit(k * width + columns.start + c, at, window),
-                            false => 0,
-                        })
-                        .collect();
-                    // The table of the next column, or of the first for the next window.
-                    let next = places[(c + 1) % columns.len() * outputs.len()] << window;
-                    let by = Selection {
-                        table,
-                        first,
-                        digits: &digits,
-                        entries: 1 << window,
-                        ahead: match self.shared {
-                            true => next..next + (1 << window),
-                            false => 0..0,
-                        },
-                    };
-                    let begins = c == 0 && j + 1 < windows;
-                    let squarings = if begins { window } else { 0 };
-                    ring.square_multiply_selected(&mut acc, squarings, &by);
-                }
-            }
-            acc
-        };
-        Ok(Residues::in_grains(ring, grain, self.order.len(), piece))
-    }
-}
-
-/// Ranges of columns that each use at most `limit` different bases (or one column).
-fn column_blocks(
-    indices: &[usize],
-    width: usize,
-    bases: usize,
-    limit: usize,
-) -> Vec<std::ops::Range<usize>> {
-    if bases <= limit {
-        return std::iter::once(0..width).collect();
-    }
-    let mut blocks = vec![];
-    let (mut start, mut last_seen, mut distinct) = (0, vec![usize::MAX; bases], 0);
-    for t in 0..width {
-        let fresh = |block: usize, last_seen: &mut Vec<usize>| {
-            let mut count = 0;
-            for &i in indices[t..].iter().step_by(width) {
-                if last_seen[i] != block {
-                    last_seen[i] = block;
-                    count += 1;
-                }
-            }
-            count
-        };
-        let added = fresh(start, &mut last_seen);
-        if distinct + added > limit && t > start {
-            blocks.push(start..t);
-            start = t;
-            distinct = fresh(start, &mut last_seen);
-        } else {
-            distinct += added;
-        }
-    }
-    blocks.push(start..width);
-    blocks
 }
 
 /// `bases[i] ^ exponents[i]`.

@@ -16,6 +16,7 @@ mod ifma;
 mod limbs;
 mod residues;
 mod secret;
+mod straus;
 
 pub use comb::Comb;
 pub use gmp::Gmp;
