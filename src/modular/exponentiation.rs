@@ -52,7 +52,7 @@ pub(super) fn power_tables(bases: &Residues, window: usize, start: Option<&Resid
     ring.join(&parts.iter().collect::<Vec<_>>())
 }
 
-/// [`power_tables`] of the bases at `indices`, on this thread.
+/// [`power_tables`] of the bases at `indices`, on this thread. A base's entries lie together.
 pub(super) fn power_table(
     ring: &Arc<dyn Ring>,
     bases: &Block,
@@ -81,12 +81,7 @@ pub(super) fn power_table(
         };
         powers.push(next);
     }
-    // From power-major to base-major, so that a base's entries lie together.
-    let joined = ring.join(&powers.iter().collect::<Vec<_>>());
-    let order: Vec<_> = (0..count)
-        .flat_map(|i| (0..entries).map(move |d| d * count + i))
-        .collect();
-    ring.gather(&joined, &order)
+    ring.interleave(&powers.iter().collect::<Vec<_>>(), count)
 }
 
 /// The window that costs least: `bases` tables against `terms` products of `bits`-bit exponents,

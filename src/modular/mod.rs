@@ -179,6 +179,12 @@ pub trait Ring: Send + Sync + fmt::Debug {
     /// All numbers of all parts, in order.
     fn join(&self, parts: &[&Block]) -> Block;
 
+    /// The first numbers of all parts, then the second ones, and so on; all parts have `count`.
+    fn interleave(&self, parts: &[&Block], count: usize) -> Block {
+        let order = (0..count).flat_map(|i| (0..parts.len()).map(move |j| j * count + i));
+        self.gather(&self.join(parts), &order.collect::<Vec<_>>())
+    }
+
     /// `x[i] ← x[i] · y[i]`.
     fn multiply(&self, x: &mut Block, y: &Block);
 
@@ -243,20 +249,26 @@ pub trait Backend: Send + Sync {
 pub fn backend() -> Result<&'static dyn Backend> {
     static CHOICE: OnceLock<Result<&'static dyn Backend>> = OnceLock::new();
     CHOICE
-        .get_or_init(|| match std::env::var("SMLP_BACKEND") {
-            Err(_) => Ok(backends()[0]),
-            Ok(name) => backends()
-                .into_iter()
-                .find(|b| b.name() == name)
-                .ok_or_else(|| {
-                    let known: Vec<_> = backends().iter().map(|b| b.name()).collect();
-                    Error::Backend(format!(
-                        "SMLP_BACKEND is '{name}', this build and machine offer: {}",
-                        known.join(", ")
-                    ))
-                }),
-        })
+        .get_or_init(|| choose_backend(std::env::var("SMLP_BACKEND").ok().as_deref(), backends()))
         .clone()
+}
+
+/// The wanted one of those present, else the first.
+fn choose_backend(
+    wanted: Option<&str>,
+    present: Vec<&'static dyn Backend>,
+) -> Result<&'static dyn Backend> {
+    let Some(wanted) = wanted else {
+        return Ok(present[0]);
+    };
+    let found = present.iter().find(|b| b.name() == wanted);
+    found.copied().ok_or_else(|| {
+        let known: Vec<_> = present.iter().map(|b| b.name()).collect();
+        Error::Backend(format!(
+            "SMLP_BACKEND is '{wanted}', this build and machine offer: {}",
+            known.join(", ")
+        ))
+    })
 }
 
 /// Every backend that works on this machine, best first.
@@ -267,3 +279,6 @@ pub fn backends() -> Vec<&'static dyn Backend> {
     present.push(&Gmp);
     present
 }
+
+#[cfg(test)]
+mod tests;

@@ -221,6 +221,14 @@ impl<F: Form> Ring for IfmaRing<F> {
         Block::new(Batch::collect(&places, self.form.limbs()))
     }
 
+    fn interleave(&self, parts: &[&Block], count: usize) -> Block {
+        let parts: Vec<_> = parts.iter().map(|part| part.get::<Batch>()).collect();
+        let places: Vec<_> = (0..count)
+            .flat_map(|i| parts.iter().map(move |&part| (part, i)))
+            .collect();
+        Block::new(Batch::collect(&places, self.form.limbs()))
+    }
+
     fn multiply(&self, x: &mut Block, y: &Block) {
         let (x, y) = (x.get_mut::<Batch>(), y.get::<Batch>());
         assert_eq!(x.count, y.count);

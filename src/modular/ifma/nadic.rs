@@ -9,7 +9,7 @@
 //! digit below (32N² + R + N + R·N)/R < 3N + 2.
 
 use super::batch::Vectors;
-use super::kernels::{Cpu, NADIC_SCRATCH, Scan, Square, TILE, Vector};
+use super::kernels::{Cpu, NADIC_SCRATCH, Scan, Square, TILE, Vector, below};
 use super::{Form, limbs_of_52, montgomery, splat, words_of_52};
 use rug::Integer;
 
@@ -52,6 +52,14 @@ impl Nadic {
     }
 }
 
+impl Nadic {
+    /// Whether both digits are below 4N.
+    fn in_range(&self, x: &[Vector]) -> bool {
+        let mut digits = x.chunks_exact(self.square.root.limbs.len());
+        digits.all(|digit| below(digit, 4, &self.square.root))
+    }
+}
+
 impl Form for Nadic {
     fn limbs(&self) -> usize {
         2 * self.square.root.limbs.len()
@@ -76,6 +84,7 @@ impl Form for Nadic {
     ) {
         self.cpu
             .multiply_nadic(out, a, b, &self.square, scratch, ahead);
+        debug_assert!(self.in_range(out));
     }
 
     fn square(
@@ -85,7 +94,9 @@ impl Form for Nadic {
         scratch: &mut [Vector],
         scan: &mut Scan<'_>,
     ) {
+        debug_assert!(self.in_range(a));
         self.cpu.square_nadic(out, a, &self.square, scratch, scan);
+        debug_assert!(self.in_range(out));
     }
 
     /// x = l + r·R with l below R and r below N²/R < N: l·R²/R + r·R³/R, without a division. As
@@ -102,6 +113,7 @@ impl Form for Nadic {
         self.multiply(out, operand, &self.r_squared, scratch, &[]);
         self.cpu.add(&mut out[..h], &high[..h]);
         self.cpu.add(&mut out[h..], &high[h..]);
+        debug_assert!(self.in_range(out));
     }
 
     /// Times 1, digits are at most N and N + 1. Making the first canonical may carry one more into
@@ -113,6 +125,7 @@ impl Form for Nadic {
         let (first, second) = digits.split_at_mut(h);
         let carry = self.cpu.reduce_once(first, &self.square.root, 0);
         self.cpu.reduce_once(second, &self.square.root, carry);
+        debug_assert!(below(first, 1, &self.square.root) && below(second, 1, &self.square.root));
         self.cpu.product(out, first, second, &self.square.root);
     }
 }

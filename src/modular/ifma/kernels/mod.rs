@@ -88,3 +88,16 @@ impl Cpu {
 pub fn normalised(x: &[Vector]) -> bool {
     x.iter().all(|v| v.0.iter().all(|&l| l <= MASK as u64))
 }
+
+/// Whether the number of every lane is below `factor`·n. For assertions: not in constant time.
+pub fn below(x: &[Vector], factor: u64, n: &Montgomery) -> bool {
+    (0..LANES).all(|lane| {
+        // x − factor·n borrows where x is less.
+        let mut borrow = 0i128;
+        for (x, &n) in x.iter().zip(n.limbs.iter()) {
+            borrow += i128::from(x.0[lane]) - i128::from(factor) * i128::from(n);
+            borrow >>= LIMB_BITS;
+        }
+        borrow < 0
+    })
+}
