@@ -203,7 +203,7 @@ fn encryption(bench: &mut Bench, key: &PrivateKey) {
     bench.compare(
         (&format!("re-randomisation {bits}"), "", Some(50.0)),
         (count, || {
-            let fresh = public.rerandomize(&ciphertexts, SIGMA, &random);
+            let fresh = public.rerandomize(&ciphertexts, public.bits() + SIGMA, &random);
             black_box(fresh.expect("randomness").limbs());
         }),
         ("r^N mod N²", powm),

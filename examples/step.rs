@@ -1,12 +1,14 @@
-//! Times encrypted training steps of any network on random data, and says what they cost.
+//! Estimates what training a network costs, then trains it on random data and compares.
 //!
-//! `cargo run --release --example step -- 64,32,10 [batch 32] [key bits 2048] [σ 40] [steps 1]`
+//! `cargo run --release --example step -- 64,32,10 [batch 32] [key bits 2048] [σ 40] [steps 4]`
 
+use smlp::mlp::{Estimate, Job};
 use smlp::random::Random;
 use smlp::{
-    Encrypt, EncryptedTensor, InProcess, IntegerMlp, IntegerTensor, MlpConfig, P1, P2, PrivateKey,
-    Security, Session,
+    Encrypt, EncryptedTensor, FitOptions, InProcess, IntegerMlp, IntegerTensor, MlpConfig, P1, P2,
+    PrivateKey, Security, Session, TrainFor,
 };
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,45 +25,51 @@ fn main() -> smlp::Result<()> {
             .next()
             .map_or(default, |a| a.parse().expect("a number"))
     };
-    let (batch, bits, sigma, steps) = (number(32) as usize, number(2048), number(40), number(1));
+    let (batch, bits, sigma, steps) = (number(32) as usize, number(2048), number(40), number(4));
 
-    let key = PrivateKey::generate(bits, Security::Required)?;
     let config = MlpConfig::relu(&layers)
         .with_fraction_bits(12)
-        .with_bits(15, 17);
-    let mut net = IntegerMlp::draw(config, Some([7; 32]))?.encrypt(&key, &Random::os())?;
-    let batch_of = |width: usize, scale: f64| -> smlp::Result<EncryptedTensor> {
-        let values: Vec<f64> = (0..batch * width)
-            .map(|i| ((i * 7919 + 13) % 101) as f64 / 101.0 * scale - scale / 2.0)
-            .collect();
-        let clear = IntegerTensor::from_f64(&[batch, width], &values, 12, Some(15))?;
-        EncryptedTensor::encrypt(&clear, &key, &Random::os())
+        .with_bits(15, 15);
+    let rows = batch * steps as usize;
+    let job = Job {
+        rows,
+        batch_size: batch,
+        epochs: 1,
+        key_bits: bits,
+        sigma,
     };
-    let (x, y) = (
-        batch_of(layers[0], 1.0)?,
-        batch_of(layers[layers.len() - 1], 1.0)?,
+    println!("{} threads", rayon::current_num_threads());
+    let estimate = Estimate::measure(&config, job, Security::Required)?;
+    println!("{estimate}");
+
+    let started = Instant::now();
+    let key = PrivateKey::generate(bits, Security::Required)?;
+    let random = Random::os();
+    let mut net = IntegerMlp::draw(config, Some([7; 32]))?.encrypt(&key, &random)?;
+    let data = |width: usize| -> smlp::Result<EncryptedTensor> {
+        let values: Vec<f64> = (0..rows * width)
+            .map(|i| ((i * 7919 + 13) % 101) as f64 / 101.0 - 0.5)
+            .collect();
+        let clear = IntegerTensor::from_f64(&[rows, width], &values, 12, Some(15))?;
+        EncryptedTensor::encrypt_packed(&clear, &key, sigma, &random)
+    };
+    let (x, y) = (data(layers[0])?, data(layers[layers.len() - 1])?);
+    println!(
+        "key, data and network encrypted: {:.2} s",
+        started.elapsed().as_secs_f64()
     );
     let p1 = P1::new(key.public().clone(), sigma)?;
     let p2 = InProcess::new(Arc::new(P2::new(key.clone())));
     let session = Session::new(Arc::new(p1), Arc::new(p2));
-    for step in 0..steps {
-        session.reset_statistics();
-        let started = Instant::now();
-        net.train_step(&session, &x, &y, 0.1)?;
-        let cost = session.statistics();
+    let mut last = Instant::now();
+    let options = FitOptions::new(TrainFor::Epochs(1), batch, 0.1);
+    net.fit(&session, &x, &y, &options, &mut |done, _| {
+        let ratio = last.elapsed().as_secs_f64() / estimate.step.time().as_secs_f64();
         println!(
-            "step {step}: {:.2} s ({} threads): P1 {:.2} s, P2 {:.2} s; {} rounds, {} kB sent, {} kB received; \
-             {} operations modulo N², {} modulo p² and q²",
-            started.elapsed().as_secs_f64(),
-            rayon::current_num_threads(),
-            cost.p1_time.as_secs_f64(),
-            cost.exchange_time.as_secs_f64(),
-            cost.rounds,
-            cost.bytes_sent / 1000,
-            cost.bytes_received / 1000,
-            cost.p1_operations,
-            cost.p2_operations,
+            "step {done}: {:.3} s, {ratio:.2} of the estimate",
+            last.elapsed().as_secs_f64()
         );
-    }
-    Ok(())
+        last = Instant::now();
+        ControlFlow::Continue(())
+    })
 }

@@ -136,6 +136,11 @@ impl Writer {
         self.bytes(bytes);
     }
 
+    /// All that another writer holds.
+    pub fn append(&mut self, other: &Writer) {
+        self.bytes(&other.0);
+    }
+
     pub fn finish(mut self) -> Vec<u8> {
         std::mem::take(&mut *self.0)
     }

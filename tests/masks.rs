@@ -136,35 +136,6 @@ fn products_hide_both_operands() {
 }
 
 #[test]
-fn fused_products_hide_operands_and_result() {
-    // One product a call: u = XS + RS − ρ2 − K shares S along a column, so that only separate
-    // calls give independent samples of it.
-    let rounding = RoundingStream::from_seed([8; 32]);
-    let p2 = P2::new(key().clone());
-    let mut seed = 10;
-    let samples = inputs(&[ELEMENTS, 1]).map(|x| {
-        seed += 1;
-        let p1 = P1::seeded(key().public().clone(), SIGMA, seed).unwrap();
-        let mut groups = vec![vec![]; 5];
-        for i in 0..ELEMENTS {
-            let x = x.index(0, i as isize).unwrap();
-            let rounding = Some((&rounding, i as u64));
-            let call = p1.matmul_divide(&x, &x, 1 << 10, 0, rounding).unwrap();
-            let view = p2.view(call.request().unwrap()).unwrap();
-            // What P2 computes from all four: z = XW + K.
-            let z = Integer::from(&view[0][0] * &view[1][0]) - &view[2][0] - &view[3][0];
-            for (group, value) in groups.iter_mut().zip(view.into_iter().flatten().chain([z])) {
-                group.push(value);
-            }
-        }
-        groups
-    });
-    for (a, b) in samples[0].iter().zip(&samples[1]) {
-        assert_alike(a, b);
-    }
-}
-
-#[test]
 fn divisions_hide_the_dividend_and_its_remainder() {
     let rounding = RoundingStream::from_seed([9; 32]);
     for (number, divisor) in [(1, 1), (2, 16), (3, 7), (4, 1 << 18)] {

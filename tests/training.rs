@@ -68,6 +68,13 @@ fn three_layers_of_odd_sizes_equal_their_twin() {
 }
 
 #[test]
+fn linear_layers_equal_their_twin() {
+    use Activation::Linear;
+    let config = MlpConfig::new(&[3, 4, 2, 5], &[Linear, Linear, Linear]);
+    train_both(&Parties::new(512, 40), config, 7, 3, 3, 0.3);
+}
+
+#[test]
 fn xor_equals_its_twin_at_a_real_key_size() {
     let config = MlpConfig::relu(&[2, 10, 2])
         .with_fraction_bits(8)

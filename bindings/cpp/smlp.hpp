@@ -299,6 +299,17 @@ class Tensor {
   Tensor encrypt(const PrivateKey& key) const {
     return make(smlp_tensor_encrypt_with_private_key, get(), key.get());
   }
+  /// Many values a ciphertext, for uploading data: see smlp_tensor_encrypt_packed().
+  Tensor encrypt_packed(const PublicKey& key, std::uint32_t sigma = SMLP_DEFAULT_SIGMA) const {
+    return make(smlp_tensor_encrypt_packed, get(), key.get(), sigma);
+  }
+  Tensor encrypt_packed(const PrivateKey& key, std::uint32_t sigma = SMLP_DEFAULT_SIGMA) const {
+    return make(smlp_tensor_encrypt_packed_with_private_key, get(), key.get(), sigma);
+  }
+  /// 1 unless the tensor is packed.
+  std::size_t values_per_ciphertext() const {
+    return detail::output<std::size_t>(smlp_tensor_values_per_ciphertext, get());
+  }
   Tensor decrypt(const PrivateKey& key) const {
     return make(smlp_tensor_decrypt, get(), key.get());
   }
@@ -593,6 +604,11 @@ class Session {
   Tensor matmul(const Tensor& left, const Tensor& right) const {
     return run(smlp_session_matmul, left.get(), right.get());
   }
+  /// (left @ right + r) // divisor at once; the scale falls by scale_drop.
+  Tensor matmul_divide(const Tensor& left, const Tensor& right, std::uint64_t divisor,
+                       std::uint32_t scale_drop = 0) const {
+    return run(smlp_session_matmul_divide, left.get(), right.get(), divisor, scale_drop);
+  }
   /// (x + r) // divisor with r uniform in [0, divisor); the scale stays.
   Tensor divide(const Tensor& tensor, std::uint64_t divisor) const {
     return run(smlp_session_divide, tensor.get(), divisor);
@@ -615,6 +631,8 @@ class Session {
     return run(smlp_session_maximum, left.get(), right.get());
   }
   Tensor refresh(const Tensor& tensor) const { return run(smlp_session_refresh, tensor.get()); }
+  /// The same values, one a ciphertext.
+  Tensor unpack(const Tensor& tensor) const { return run(smlp_session_unpack, tensor.get()); }
 
   Statistics statistics() const {
     return {statistic(SMLP_ROUNDS),

@@ -74,6 +74,22 @@ pub unsafe extern "C" fn smlp_tensor_is_encrypted(
     })
 }
 
+/// How many values share a ciphertext at most: 1 unless the tensor is packed.
+///
+/// Errors: SMLP_INVALID_ARGUMENT for a clear tensor.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smlp_tensor_values_per_ciphertext(
+    tensor: *const TensorHandle,
+    out: *mut usize,
+) -> Status {
+    guard(|| {
+        // SAFETY: the contract.
+        let (tensor, out) = unsafe { (borrow(tensor, "tensor")?, Out::new(out, "out")?) };
+        out.set(tensor.encrypted("tensor")?.values_per_ciphertext());
+        Ok(())
+    })
+}
+
 /// The key of an encrypted tensor, as smlp_public_key_id() names it.
 ///
 /// Args: out: room for 32 bytes.

@@ -191,6 +191,51 @@ pub unsafe extern "C" fn smlp_tensor_encrypt_with_private_key(
     })
 }
 
+/// Encrypts many values a ciphertext: (bits of N - 2) / (bound + sigma + 2) along the last axis, 24
+/// of 15 bits under 2048 bits with sigma 64. What a data owner uploads for training. Packed
+/// tensors are decrypted, stored, cut into rows and used in sessions as others are; sums within
+/// them, products with clear values and the calls of a P1 need smlp_session_unpack() first.
+///
+/// Args: sigma: at least that of the P1 that will compute; SMLP_DEFAULT_SIGMA if in doubt.
+/// Errors: as smlp_tensor_encrypt().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smlp_tensor_encrypt_packed(
+    tensor: *const TensorHandle,
+    key: *const PublicKeyHandle,
+    sigma: u32,
+    out: *mut *mut TensorHandle,
+) -> Status {
+    guard(|| {
+        // SAFETY: the contract.
+        let (tensor, key) = unsafe { (borrow(tensor, "tensor")?, borrow(key, "key")?) };
+        // SAFETY: the contract.
+        let out = unsafe { Out::new(out, "out")? };
+        let tensor = tensor.clear("tensor")?;
+        out.object(EncryptedTensor::encrypt_packed(tensor, &key.0, sigma, &Random::os())?.into());
+        Ok(())
+    })
+}
+
+/// As smlp_tensor_encrypt_packed(), several times faster: for the data owner, who has the private
+/// key.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smlp_tensor_encrypt_packed_with_private_key(
+    tensor: *const TensorHandle,
+    key: *const PrivateKeyHandle,
+    sigma: u32,
+    out: *mut *mut TensorHandle,
+) -> Status {
+    guard(|| {
+        // SAFETY: the contract.
+        let (tensor, key) = unsafe { (borrow(tensor, "tensor")?, borrow(key, "key")?) };
+        // SAFETY: the contract.
+        let out = unsafe { Out::new(out, "out")? };
+        let tensor = tensor.clear("tensor")?;
+        out.object(EncryptedTensor::encrypt_packed(tensor, &key.0, sigma, &Random::os())?.into());
+        Ok(())
+    })
+}
+
 /// Decrypts every element of an encrypted tensor.
 ///
 /// Errors: SMLP_KEY_MISMATCH; SMLP_OUT_OF_RANGE for a value that breaks the tensor's bound: a

@@ -4,7 +4,7 @@ use super::operations::MAX_LAYERS;
 use super::{Activation, Counters, Mlp, MlpConfig};
 use crate::error::{Error, Result};
 use crate::fixed::RoundingStream;
-use crate::paillier::{Encrypt, PrivateKey, PublicKey};
+use crate::paillier::{Encrypt, MAX_SIGMA, PrivateKey, PublicKey};
 use crate::random::Random;
 use crate::tensor::{Ciphertexts, EncryptedTensor, IntegerTensor, Integers, Storage, Tensor};
 use crate::wire::{Kind, Reader, Writer};
@@ -16,12 +16,19 @@ use zeroize::Zeroizing;
 const MAX_CHECKPOINT_BYTES: u64 = 8 << 30;
 
 impl Mlp<Integers> {
-    /// The same network with encrypted parameters: what the data owner hands to P1.
+    /// The same network with encrypted parameters: what the data owner hands to P1. Many parameters
+    /// share a ciphertext, with room for masks of any P1.
     ///
     /// # Errors
     /// [`Error::Bound`] when the key is too small for the declared bounds.
     pub fn encrypt(&self, key: &impl Encrypt, random: &Random) -> Result<Mlp<Ciphertexts>> {
-        self.map_tensors(|t| EncryptedTensor::encrypt(t, key, random))
+        self.map_tensors(|t| {
+            match EncryptedTensor::encrypt_packed(t, key, MAX_SIGMA, random) {
+                // A key of test size without room for such a slot.
+                Err(Error::Bound { .. }) => EncryptedTensor::encrypt(t, key, random),
+                packed => packed,
+            }
+        })
     }
 
     /// The bytes of a clear network; see [`Mlp::<Ciphertexts>::to_bytes`].

@@ -3,7 +3,7 @@
 use super::Mlp;
 use crate::error::{Error, Result};
 use crate::fixed::decode_f64;
-use crate::session::Arithmetic;
+use crate::session::Layers;
 use crate::tensor::{IntegerTensor, Integers};
 
 /// The position of the largest value of each row (rows × classes); the first among equals.
@@ -71,7 +71,7 @@ impl Mlp<Integers> {
     /// Those of [`Mlp::predict`] and [`accuracy`].
     pub fn evaluate<A>(&self, arith: &A, x: &IntegerTensor, labels: &[usize]) -> Result<f64>
     where
-        A: Arithmetic<Elements = Integers> + ?Sized,
+        A: Layers<Elements = Integers> + ?Sized,
     {
         accuracy(&self.predict(arith, x)?, labels)
     }

@@ -10,7 +10,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::{Mlp, seed_from_number};
 use crate::error::{Error, Result};
-use crate::session::Arithmetic;
+use crate::session::Layers;
 use crate::tensor::{Storage, Tensor};
 
 /// How long to train, counted from where the network stands.
@@ -68,7 +68,7 @@ impl<S: Storage> Mlp<S> {
         progress: Progress<'_>,
     ) -> Result<()>
     where
-        A: Arithmetic<Elements = S> + ?Sized,
+        A: Layers<Elements = S> + ?Sized,
     {
         let x = self.checked_batch("inputs", x, self.config.layers[0])?;
         let y = self.checked_batch("targets", y, self.config.layers[self.config.depth()])?;
@@ -91,6 +91,7 @@ impl<S: Storage> Mlp<S> {
                 limit: u64::MAX / steps_per_pass,
             })?,
         };
+        let (x, y) = (arith.prepare(&x)?, arith.prepare(&y)?);
         let mut order = Order::new(rows, options);
         for done in 1..=total {
             let (pass, batch) = (self.step() / steps_per_pass, self.step() % steps_per_pass);

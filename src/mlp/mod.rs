@@ -6,6 +6,7 @@
 
 pub mod checkpoint;
 mod config;
+mod estimate;
 mod evaluation;
 mod fitting;
 mod network;
@@ -22,6 +23,7 @@ pub type EncryptedMlp = Mlp<crate::tensor::Ciphertexts>;
 pub type IntegerMlp = Mlp<crate::tensor::Integers>;
 
 pub use config::{Activation, MlpConfig};
+pub use estimate::{Estimate, Job, StepCost};
 pub use evaluation::{accuracy, argmax, loss};
 pub use fitting::{FitOptions, Progress, TrainFor};
 pub use network::{Counters, Layer, Mlp, seed_from_number};

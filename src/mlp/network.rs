@@ -12,7 +12,7 @@ use super::operations::{Role, Series};
 use super::{Activation, MlpConfig};
 use crate::error::{Error, Result};
 use crate::fixed::RoundingStream;
-use crate::session::{Arithmetic, Division};
+use crate::session::{Division, Format, Forward, Layers};
 use crate::tensor::{IntegerTensor, Integers, Meta, Storage, Tensor};
 
 /// Keystream of the seed that the rounding seed comes from; weights use streams 0, 1, ...
@@ -56,11 +56,11 @@ pub struct Mlp<S: Storage> {
 }
 
 /// What the backward pass needs of a forward pass.
-pub(super) struct Trace<S: Storage> {
+pub(super) struct Trace<S: Storage, D> {
     /// The input of every layer.
     pub(super) inputs: Vec<Tensor<S>>,
     /// The derivative of every layer's activation, where it is not 1.
-    pub(super) derivatives: Vec<Option<Tensor<S>>>,
+    pub(super) derivatives: Vec<Option<D>>,
     /// The output of the last layer.
     pub(super) output: Tensor<S>,
 }
@@ -171,16 +171,24 @@ impl<S: Storage> Mlp<S> {
     /// network or its bounds; those of the arithmetic.
     pub fn predict<A>(&self, arith: &A, x: &Tensor<S>) -> Result<Tensor<S>>
     where
-        A: Arithmetic<Elements = S> + ?Sized,
+        A: Layers<Elements = S> + ?Sized,
     {
         let x = self.checked_batch("inputs", x, self.config.layers[0])?;
         let series = Series::prediction(self.predictions.fetch_add(1, Ordering::Relaxed))?;
-        Ok(self.forward(arith, &x, series)?.output)
+        let format = self.format(&x, 1 << self.config.fraction_bits);
+        Ok(self.forward(arith, &x, series, format, false)?.output)
     }
 
-    pub(super) fn forward<A>(&self, arith: &A, x: &Tensor<S>, series: Series) -> Result<Trace<S>>
+    pub(super) fn forward<A>(
+        &self,
+        arith: &A,
+        x: &Tensor<S>,
+        series: Series,
+        format: Format,
+        training: bool,
+    ) -> Result<Trace<S, A::Derivative>>
     where
-        A: Arithmetic<Elements = S> + ?Sized,
+        A: Layers<Elements = S> + ?Sized,
     {
         let mut trace = Trace {
             inputs: Vec::with_capacity(self.layers.len()),
@@ -188,18 +196,16 @@ impl<S: Storage> Mlp<S> {
             output: x.clone(),
         };
         for (l, layer) in self.layers.iter().enumerate() {
-            let number = series.number(l, Role::Forward);
-            let sums = self
-                .rescaled_product(arith, &trace.output, &layer.weight, number)?
-                .add(&layer.bias)?;
-            let sums = at_most(&sums, self.config.activation_bits)?;
-            let (output, derivative) = match layer.activation {
-                Activation::Linear => (sums, None),
-                Activation::Relu => {
-                    let (output, derivative) = arith.relu(&sums)?;
-                    (output, Some(derivative))
-                }
-            };
+            let (output, derivative) = arith.forward(&Forward {
+                input: &trace.output,
+                weight: &layer.weight,
+                bias: &layer.bias,
+                division: self.rescaling(series.number(l, Role::Forward)),
+                rectify: layer.activation == Activation::Relu,
+                hidden: l + 1 < self.layers.len(),
+                training,
+                format,
+            })?;
             trace
                 .inputs
                 .push(std::mem::replace(&mut trace.output, output));
@@ -208,23 +214,24 @@ impl<S: Storage> Mlp<S> {
         Ok(trace)
     }
 
-    /// A product of two matrices of scale f, back at scale f.
-    pub(super) fn rescaled_product<A>(
-        &self,
-        arith: &A,
-        a: &Tensor<S>,
-        b: &Tensor<S>,
-        operation: u64,
-    ) -> Result<Tensor<S>>
-    where
-        A: Arithmetic<Elements = S> + ?Sized,
-    {
-        let division = Division {
+    /// Takes a product of two numbers of scale f back to scale f.
+    pub(super) fn rescaling(&self, operation: u64) -> Division<'_> {
+        Division {
             divisor: 1 << self.config.fraction_bits,
             scale_drop: self.config.fraction_bits,
             rounding: Some((&self.rounding, operation)),
-        };
-        arith.matmul_divide(a, b, division)
+        }
+    }
+
+    /// The number formats for a batch and the largest divisor.
+    pub(super) fn format(&self, batch: &Tensor<S>, largest_divisor: u64) -> Format {
+        let sizes = self.config.layers.iter().chain(&batch.shape()[..1]);
+        Format {
+            weight_bits: self.config.weight_bits,
+            activation_bits: self.config.activation_bits,
+            inner: sizes.copied().max().unwrap_or(1),
+            divisor_bits: u64::BITS - largest_divisor.leading_zeros(),
+        }
     }
 
     /// Rows that fit the network, their bound at most the declared one.
@@ -253,7 +260,7 @@ impl<S: Storage> Mlp<S> {
                 right: self.config.fraction_bits,
             });
         }
-        at_most(rows, self.config.activation_bits)
+        rows.at_most(self.config.activation_bits)
     }
 }
 
@@ -302,15 +309,6 @@ pub fn seed_from_number(number: u64) -> [u8; 32] {
     let mut seed = [0u8; 32];
     seed[..8].copy_from_slice(&number.to_le_bytes());
     seed
-}
-
-/// The tensor with a bound of at most `bits`; a tighter one stays.
-pub(super) fn at_most<S: Storage>(tensor: &Tensor<S>, bits: u32) -> Result<Tensor<S>> {
-    if tensor.bound() <= bits {
-        Ok(tensor.clone())
-    } else {
-        tensor.assume_bound(bits)
-    }
 }
 
 fn check_parameter<S: Storage>(

@@ -6,10 +6,10 @@
 //! d_b = round(B/lr).
 
 use super::Mlp;
-use super::network::{Layer, Trace, at_most};
+use super::network::{Layer, Trace};
 use super::operations::{Role, Series};
 use crate::error::{Error, Result};
-use crate::session::{Arithmetic, Division};
+use crate::session::{Back, Backward, Division, Format, Layers};
 use crate::tensor::{Storage, Tensor};
 
 /// The two divisors of a step.
@@ -56,7 +56,7 @@ impl<S: Storage> Mlp<S> {
     /// many; those of the arithmetic.
     pub fn train_step<A>(&mut self, arith: &A, x: &Tensor<S>, y: &Tensor<S>, lr: f64) -> Result<()>
     where
-        A: Arithmetic<Elements = S> + ?Sized,
+        A: Layers<Elements = S> + ?Sized,
     {
         let sizes = &self.config.layers;
         let x = self.checked_batch("inputs", x, sizes[0])?;
@@ -74,8 +74,10 @@ impl<S: Storage> Mlp<S> {
 
         // From here on P2 may see values masked under these numbers.
         self.attempts += 1;
-        let trace = self.forward(arith, &x, series)?;
-        let layers = self.backward(arith, &trace, &y, divisors, series)?;
+        let largest = divisors.weights.max(divisors.biases);
+        let format = self.format(&x, largest.max(1 << self.config.fraction_bits));
+        let trace = self.forward(arith, &x, series, format, true)?;
+        let layers = self.backward(arith, &trace, &y, divisors, series, format)?;
         self.layers = layers;
         self.steps += 1;
         Ok(())
@@ -85,50 +87,51 @@ impl<S: Storage> Mlp<S> {
     fn backward<A>(
         &self,
         arith: &A,
-        trace: &Trace<S>,
+        trace: &Trace<S, A::Derivative>,
         y: &Tensor<S>,
         divisors: Divisors,
         series: Series,
+        format: Format,
     ) -> Result<Vec<Layer<S>>>
     where
-        A: Arithmetic<Elements = S> + ?Sized,
+        A: Layers<Elements = S> + ?Sized,
     {
-        let (activation_bits, weight_bits) = (self.config.activation_bits, self.config.weight_bits);
         let mut updated = Vec::with_capacity(self.layers.len());
-        let mut delta = at_most(&y.sub(&trace.output)?, activation_bits)?;
+        let derivative = |l: usize| trace.derivatives[l].as_ref();
+        let last = self.layers.len() - 1;
+        let mut delta = arith.residual(y, &trace.output, derivative(last), format)?;
         for (l, layer) in self.layers.iter().enumerate().rev() {
-            if let Some(derivative) = &trace.derivatives[l] {
-                delta = arith.select(derivative, &delta)?;
-            }
-            let division = Division {
-                divisor: divisors.weights,
-                scale_drop: self.config.fraction_bits,
-                rounding: Some((&self.rounding, series.number(l, Role::Weights))),
-            };
-            let gradient = arith.matmul_divide(&trace.inputs[l].transpose(), &delta, division)?;
-            let weight = layer.weight.add(&gradient)?;
-
-            let division = Division {
-                divisor: divisors.biases,
-                scale_drop: 0,
-                rounding: Some((&self.rounding, series.number(l, Role::Biases))),
-            };
-            let bias = layer
-                .bias
-                .add(&arith.divide(&delta.sum(Some(0))?, division)?)?;
-
-            // The weights from before the update, and nothing for the inputs of the network.
-            if l > 0 {
-                let number = series.number(l, Role::Backward);
-                let back =
-                    self.rescaled_product(arith, &delta, &layer.weight.transpose(), number)?;
-                delta = at_most(&back, activation_bits)?;
-            }
+            let result = arith.backward(&Backward {
+                input: &trace.inputs[l],
+                delta: &delta,
+                weight: &layer.weight,
+                bias: &layer.bias,
+                weights: Division {
+                    divisor: divisors.weights,
+                    scale_drop: self.config.fraction_bits,
+                    rounding: Some((&self.rounding, series.number(l, Role::Weights))),
+                },
+                biases: Division {
+                    divisor: divisors.biases,
+                    scale_drop: 0,
+                    rounding: Some((&self.rounding, series.number(l, Role::Biases))),
+                },
+                // Nothing for the inputs of the network.
+                back: l.checked_sub(1).map(|before| Back {
+                    division: self.rescaling(series.number(l, Role::Backward)),
+                    derivative: derivative(before),
+                    hidden: before > 0,
+                }),
+                format,
+            })?;
             updated.push(Layer {
-                weight: at_most(&weight, weight_bits)?,
-                bias: at_most(&bias, weight_bits)?,
+                weight: result.weight,
+                bias: result.bias,
                 activation: layer.activation,
             });
+            if let Some(back) = result.delta {
+                delta = back;
+            }
         }
         updated.reverse();
         Ok(updated)

@@ -130,7 +130,9 @@ mod tests {
             for encrypted in [
                 key.encrypt(&m, &random).unwrap(),
                 public.encrypt(&m, &random).unwrap(),
-                public.rerandomize(&public.embed(&m), 40, &random).unwrap(),
+                public
+                    .rerandomize(&public.embed(&m), bits + 40, &random)
+                    .unwrap(),
                 foreign.encrypt(&m, &random).unwrap(),
             ] {
                 assert_eq!(key.decrypt(&encrypted).unwrap(), m);

@@ -10,6 +10,7 @@ use crate::modular::{
 use crate::random::Random;
 use crate::wire::{Kind, Reader, Writer};
 use rug::Integer;
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -184,6 +185,15 @@ impl PrivateKey {
         let (m_p, m_q) = rayon::join(|| self.0.p.decrypt(&rows), || self.0.q.decrypt(&rows));
         let width = self.0.public.modulus().width();
         Ok(recombine(&m_p, &m_q, &self.0.p_inverse, width))
+    }
+
+    /// 32 bytes that only holders of this key can make, different for every label.
+    pub(crate) fn derive_secret(&self, label: &str) -> Zeroizing<[u8; 32]> {
+        let mut hash = Sha256::new();
+        hash.update(label.as_bytes());
+        hash.update([0]);
+        hash.update(&*self.to_bytes());
+        Zeroizing::new(hash.finalize().into())
     }
 
     /// Modular operations done with this key so far, modulo p, q and their squares.

@@ -191,16 +191,18 @@ impl PublicKey {
         Ok(power(&rho, &Exponents::new(&n, self.bits() as usize)))
     }
 
-    /// Makes ciphertexts statistically independent of how they were computed: each is multiplied
-    /// by h_s^α, α of |N| + σ bits. P2 knows the factors of N and so could read a shorter
-    /// randomness; what P1 sends to P2 goes through here.
+    /// Multiplies each ciphertext by h_s^α, α uniform of `bits` bits, at most |N| + [`MAX_SIGMA`].
+    ///
+    /// P2 knows the factors of N, so it could read out of a random part how a ciphertext was made;
+    /// what P1 sends to P2 goes through here. α of |N| + σ bits makes the random part statistically
+    /// independent of everything; where it is h_s^e with e known to be below 2^b, b + σ bits hide e.
     pub fn rerandomize(
         &self,
         ciphertexts: &Residues,
-        sigma: u32,
+        bits: u32,
         random: &Random,
     ) -> Result<Residues> {
-        let zeros = self.zeros(ciphertexts.len(), self.bits() + sigma, random)?;
+        let zeros = self.zeros(ciphertexts.len(), bits, random)?;
         Ok(ciphertexts.multiply(&zeros))
     }
 

@@ -35,6 +35,11 @@ impl Slots {
         })
     }
 
+    /// The same layout of another number of lines.
+    pub fn with_lines(&self, lines: usize) -> Self {
+        Self { lines, ..*self }
+    }
+
     /// Number of values.
     pub fn count(&self) -> usize {
         self.lines * self.per_line

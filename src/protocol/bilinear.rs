@@ -4,7 +4,7 @@
 //! With masks R, S and X' = X + R, W' = W + S: XW = X'W' − XS − RW − RS. P2 computes X'W' in
 //! clear; P1 takes off the rest, XS and RW by one multi-exponentiation for each output.
 
-use super::call::{Next, Question};
+use super::call::Question;
 use super::masking::{self, Masker};
 use super::message::{self, Operation};
 use super::p2::{MAX_PRODUCT_BITS, MAX_TERMS, MAX_VALUES};
@@ -108,16 +108,10 @@ pub fn ask(
         let result = products.multiply(&correction?);
         let storage = Ciphertexts::new(own_key, result, true);
         let tensor = EncryptedTensor::from_parts(Arc::new(storage), &shape, meta)?;
-        Ok(Next::Done(vec![tensor]))
+        Ok(vec![tensor])
     };
-    let question = Question {
-        key: key.clone(),
-        operation,
-        request: w.finish(),
-        expected,
-        masked,
-        resume: Box::new(resume),
-    };
+    let request = w.finish();
+    let question = Question::for_ciphertexts(key, operation, request, masked, expected, resume);
     Ok((output, question))
 }
 

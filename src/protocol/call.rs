@@ -5,44 +5,56 @@ use crate::error::{Error, Result};
 use crate::modular::Residues;
 use crate::paillier::PublicKey;
 use crate::tensor::EncryptedTensor;
+use crate::wire::Reader;
 use std::fmt;
 
-/// What P1 does next with P2's ciphertexts. It owns the masks and is consumed, with them, by
-/// the reply.
-type Resume = Box<dyn FnOnce(Residues) -> Result<Next> + Send>;
+/// What P1 makes of P2's answer. It owns the masks and is consumed, with them, by the reply.
+type Resume<T> = Box<dyn FnOnce(&mut Reader<'_>) -> Result<T> + Send>;
 
 /// A question to P2 and what to do with its answer.
-pub(super) struct Question {
+pub(crate) struct Question<T = Vec<EncryptedTensor>> {
     pub key: PublicKey,
     pub operation: Operation,
     pub request: Vec<u8>,
-    /// Ciphertexts that the reply must hold.
-    pub expected: usize,
     /// Values that P2 sees under a mask.
     pub masked: usize,
-    pub resume: Resume,
+    pub resume: Resume<T>,
 }
 
-pub(super) enum Next {
-    /// Another round; for protocols that need several.
-    #[allow(dead_code)]
-    Ask(Question),
-    Done(Vec<EncryptedTensor>),
+impl Question {
+    /// A question whose answer is `count` ciphertexts.
+    pub fn for_ciphertexts(
+        key: &PublicKey,
+        operation: Operation,
+        request: Vec<u8>,
+        masked: usize,
+        count: usize,
+        resume: impl FnOnce(Residues) -> Result<Vec<EncryptedTensor>> + Send + 'static,
+    ) -> Self {
+        let own_key = key.clone();
+        Self {
+            key: key.clone(),
+            operation,
+            request,
+            masked,
+            resume: Box::new(move |r| resume(message::read_answers(r, &own_key, count)?)),
+        }
+    }
 }
 
 /// An interactive operation in progress. Send [`Call::request`] to P2, hand its reply to
 /// [`Call::resume`], until that says [`Step::Done`].
 ///
 /// The first failure is final, and leaves P1 and its tensors as they were.
-pub struct Call {
-    state: State,
+pub struct Call<T = Vec<EncryptedTensor>> {
+    state: State<T>,
     masked: u64,
     peer_operations: u64,
 }
 
-enum State {
-    Waiting(Question),
-    Done(Vec<EncryptedTensor>),
+enum State<T> {
+    Waiting(Question<T>),
+    Done(T),
     Failed,
 }
 
@@ -55,8 +67,8 @@ pub enum Step {
     Done,
 }
 
-impl Call {
-    pub(super) fn new(question: Question) -> Self {
+impl<T> Call<T> {
+    pub(super) fn new(question: Question<T>) -> Self {
         Self {
             masked: question.masked as u64,
             state: State::Waiting(question),
@@ -65,7 +77,7 @@ impl Call {
     }
 
     /// A call that is done before it starts: nothing to ask about empty tensors.
-    pub(super) fn finished(results: Vec<EncryptedTensor>) -> Self {
+    pub(super) fn finished(results: T) -> Self {
         Self {
             state: State::Done(results),
             masked: 0,
@@ -111,22 +123,12 @@ impl Call {
                 unreachable!("only waiting calls have a request");
             }
         };
-        let Question {
-            key,
-            operation,
-            expected,
-            resume,
-            ..
-        } = question;
-        let (operations, ciphertexts) = message::read_reply(reply, operation, &key, expected)?;
+        let (operations, mut reader) =
+            message::read_reply(reply, question.operation, &question.key)?;
         self.peer_operations = self.peer_operations.saturating_add(operations);
-        self.state = match resume(ciphertexts)? {
-            Next::Ask(question) => {
-                self.masked += question.masked as u64;
-                State::Waiting(question)
-            }
-            Next::Done(results) => State::Done(results),
-        };
+        let results = (question.resume)(&mut reader)?;
+        reader.finish()?;
+        self.state = State::Done(results);
         self.step()
     }
 
@@ -134,13 +136,25 @@ impl Call {
     ///
     /// # Errors
     /// [`Error::Finished`] before the call is done or after it failed.
-    pub fn results(&self) -> Result<&[EncryptedTensor]> {
+    pub fn results(&self) -> Result<&T> {
         match &self.state {
             State::Done(results) => Ok(results),
             State::Waiting(_) => Err(Error::Finished(
                 "the call still waits for a reply; its results come after resume".into(),
             )),
             State::Failed => Err(failed()),
+        }
+    }
+
+    /// As [`Call::results`], for good.
+    ///
+    /// # Errors
+    /// As [`Call::results`].
+    pub fn into_results(self) -> Result<T> {
+        self.results()?;
+        match self.state {
+            State::Done(results) => Ok(results),
+            _ => unreachable!("there are results"),
         }
     }
 
@@ -155,38 +169,37 @@ impl Call {
     }
 
     /// The same call with its results passed through `f`.
-    pub(super) fn map(
-        mut self,
-        f: impl FnOnce(Vec<EncryptedTensor>) -> Result<Vec<EncryptedTensor>> + Send + 'static,
-    ) -> Result<Self> {
-        self.state = match self.state {
-            State::Waiting(question) => State::Waiting(map_question(question, f)),
+    pub(super) fn map<U>(self, f: impl FnOnce(T) -> Result<U> + Send + 'static) -> Result<Call<U>>
+    where
+        T: 'static,
+    {
+        let state = match self.state {
+            State::Waiting(question) => {
+                let resume = question.resume;
+                State::Waiting(Question {
+                    key: question.key,
+                    operation: question.operation,
+                    request: question.request,
+                    masked: question.masked,
+                    resume: Box::new(move |r| f(resume(r)?)),
+                })
+            }
             State::Done(results) => State::Done(f(results)?),
             State::Failed => State::Failed,
         };
-        Ok(self)
-    }
-}
-
-fn map_question(
-    mut question: Question,
-    f: impl FnOnce(Vec<EncryptedTensor>) -> Result<Vec<EncryptedTensor>> + Send + 'static,
-) -> Question {
-    let resume = question.resume;
-    question.resume = Box::new(move |reply| {
-        Ok(match resume(reply)? {
-            Next::Ask(question) => Next::Ask(map_question(question, f)),
-            Next::Done(results) => Next::Done(f(results)?),
+        Ok(Call {
+            state,
+            masked: self.masked,
+            peer_operations: self.peer_operations,
         })
-    });
-    question
+    }
 }
 
 fn failed() -> Error {
     Error::Finished("the call failed before; start it again".into())
 }
 
-impl fmt::Debug for Call {
+impl<T> fmt::Debug for Call<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.state {
             State::Waiting(q) => write!(f, "Call({:?}, waiting)", q.operation),

@@ -4,7 +4,7 @@
 //! P2 sees s·(r1·(2z+1) + r2): its sign is the sign of z flipped by the coin s, so P2 learns
 //! nothing from it; |z| is blurred by a log-uniform r1 but not hidden. SECURITY.md says how much.
 
-use super::call::{Next, Question};
+use super::call::Question;
 use super::masking::{self, Masker};
 use super::message::{self, Operation};
 use super::wide::{self, Wide};
@@ -114,19 +114,20 @@ pub fn ask_relu(masker: &Masker<'_>, z: &EncryptedTensor) -> Result<Question> {
             let storage = Ciphertexts::new(own_key.clone(), residues.gather(&place), true);
             EncryptedTensor::from_parts(Arc::new(storage), &shape, meta)
         };
-        Ok(Next::Done(vec![
+        Ok(vec![
             tensor(selected, relu_meta)?,
             tensor(derivative, bit_meta)?,
-        ]))
+        ])
     };
-    Ok(Question {
-        key: key.clone(),
-        operation: Operation::Relu,
-        request: w.finish(),
-        expected: 2 * n,
-        masked: 2 * n,
-        resume: Box::new(resume),
-    })
+    let (operation, request) = (Operation::Relu, w.finish());
+    Ok(Question::for_ciphertexts(
+        key,
+        operation,
+        request,
+        2 * n,
+        2 * n,
+        resume,
+    ))
 }
 
 /// P1: asks for `bits · x`. P2 sees each bit flipped by a fresh coin.
@@ -162,16 +163,17 @@ pub fn ask_select(
         )?;
         let storage = Ciphertexts::new(own_key, selected, true);
         let tensor = EncryptedTensor::from_parts(Arc::new(storage), &shape, meta)?;
-        Ok(Next::Done(vec![tensor]))
+        Ok(vec![tensor])
     };
-    Ok(Question {
-        key: key.clone(),
-        operation: Operation::Select,
-        request: w.finish(),
-        expected: n,
-        masked: 2 * n,
-        resume: Box::new(resume),
-    })
+    let (operation, request) = (Operation::Select, w.finish());
+    Ok(Question::for_ciphertexts(
+        key,
+        operation,
+        request,
+        2 * n,
+        n,
+        resume,
+    ))
 }
 
 /// E[1 − b].

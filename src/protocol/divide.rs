@@ -3,7 +3,7 @@
 //! With r = d·r_hi + r_lo, r_lo from the rounding stream, and an offset o that is a multiple of d:
 //! (x + o + r) // d = (x + r_lo) // d + o/d + r_hi, exactly. P2 computes the left side.
 
-use super::call::{Next, Question};
+use super::call::Question;
 use super::masking::{self, Masker};
 use super::message::{self, Operation};
 use super::wide::{self, Wide};
@@ -99,21 +99,15 @@ fn single_answers(
     meta: Meta,
     removed: Zeroizing<Vec<Wide>>,
 ) -> Question {
-    let (key, shape) = (masker.key.clone(), x.shape().to_vec());
-    Question {
-        key: masker.key.clone(),
-        operation,
-        request,
-        expected: x.len(),
-        masked: x.len(),
-        resume: Box::new(move |answers: Residues| {
-            let removed = wide::residues(removed.iter(), key.modulus().limbs());
-            let result = answers.multiply(&key.embed(&removed));
-            let storage = Arc::new(Ciphertexts::new(key, result, true));
-            let tensor = EncryptedTensor::from_parts(storage, &shape, meta)?;
-            Ok(Next::Done(vec![tensor]))
-        }),
-    }
+    let (key, shape, count) = (masker.key.clone(), x.shape().to_vec(), x.len());
+    let resume = move |answers: Residues| {
+        let removed = wide::residues(removed.iter(), key.modulus().limbs());
+        let result = answers.multiply(&key.embed(&removed));
+        let storage = Arc::new(Ciphertexts::new(key, result, true));
+        let tensor = EncryptedTensor::from_parts(storage, &shape, meta)?;
+        Ok(vec![tensor])
+    };
+    Question::for_ciphertexts(masker.key, operation, request, count, count, resume)
 }
 
 /// P2: divides (or, for a refresh, does nothing to) the masked values and encrypts them.

@@ -1,5 +1,6 @@
 //! Additive masks: how P1 hides values from P2, packed into slots, and how P2 opens the packs.
 
+use super::profile::{Phase, measure};
 use super::wide::{self, Wide};
 use crate::error::Result;
 use crate::modular::{Limbs, Residues, exponentiation};
@@ -72,12 +73,28 @@ impl Masker<'_> {
         plain: &[Wide],
         offset_bits: u32,
     ) -> Result<Packed> {
+        self.conceal_from(packs, slots, plain, offset_bits, self.key.bits())
+    }
+
+    /// As [`Masker::conceal`] where the exponents of h_s in the packs are below `2^random_bits`: σ
+    /// bits more hide them, as σ bits more hide a value.
+    pub fn conceal_from(
+        &self,
+        packs: &Residues,
+        slots: Slots,
+        plain: &[Wide],
+        offset_bits: u32,
+        random_bits: u32,
+    ) -> Result<Packed> {
+        let bits = random_bits.min(self.key.bits()) + self.sigma;
         let plain = slots.pack(&rows(plain), self.key.modulus().width());
         let masked = packs.multiply(&self.key.embed(&plain));
         Ok(Packed {
             slots,
             offset_bits,
-            ciphertexts: self.key.rerandomize(&masked, self.sigma, self.random)?,
+            ciphertexts: measure(Phase::Rerandomisation, masked.len(), || {
+                self.key.rerandomize(&masked, bits, self.random)
+            })?,
         })
     }
 }
@@ -108,7 +125,10 @@ pub fn rows(values: &[Wide]) -> Limbs {
 
 /// P2's side: the masked values, offset removed.
 pub fn open(packed: &Packed, key: &PrivateKey) -> Result<Zeroizing<Vec<Wide>>> {
-    let values = packed.slots.unpack(&key.decrypt(&packed.ciphertexts)?);
+    let plaintexts = measure(Phase::Decryption, packed.ciphertexts.len(), || {
+        key.decrypt(&packed.ciphertexts)
+    })?;
+    let values = packed.slots.unpack(&plaintexts);
     let offset = match packed.offset_bits {
         0 => Wide::ZERO,
         bits => wide::power_of_two(bits),

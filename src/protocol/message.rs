@@ -6,7 +6,6 @@ use super::p2::{MAX_SLOT_BITS, MAX_VALUES};
 use crate::error::{Error, Result};
 use crate::modular::Residues;
 use crate::paillier::{KeyId, PublicKey, Slots};
-use crate::tensor::Ciphertexts;
 use crate::wire::{Kind, Reader, Writer};
 
 /// What a request asks for. Numbers are never reused.
@@ -25,21 +24,21 @@ pub enum Operation {
     Select = 5,
     /// Fresh encryptions of the same values.
     Refresh = 6,
-    /// Matrix product divided by a public integer.
-    MatmulDivide = 7,
+    /// Values to be shared, and shared values to be encrypted in other layouts. (7 was a product.)
+    Share = 8,
+    /// Products and sums of shared values, divided by public integers.
+    Products = 9,
+    /// Shared values where a bit is 1, or where they are not negative.
+    Gate = 10,
+    /// The oblivious transfers that gates rest on.
+    Setup = 11,
 }
 
 impl Operation {
     fn from_number(number: u16) -> Option<Self> {
         use Operation::*;
         [
-            Multiply,
-            Matmul,
-            Divide,
-            Relu,
-            Select,
-            Refresh,
-            MatmulDivide,
+            Multiply, Matmul, Divide, Relu, Select, Refresh, Share, Products, Gate, Setup,
         ]
         .into_iter()
         .find(|&o| o as u16 == number)
@@ -95,34 +94,36 @@ pub fn read_packed(r: &mut Reader<'_>, key: &PublicKey) -> Result<Packed> {
     })
 }
 
-fn read_ciphertexts(r: &mut Reader<'_>, key: &PublicKey, count: usize) -> Result<Residues> {
+/// Reads `count` ciphertexts, each a unit below N².
+pub fn read_ciphertexts(r: &mut Reader<'_>, key: &PublicKey, count: usize) -> Result<Residues> {
     let limbs = r.limbs(count.saturating_mul(key.ring().modulus().width()))?;
-    Ok(Ciphertexts::from_limbs(key.clone(), limbs, true)?.into_residues())
+    let residues = Residues::from_limbs(key.ring(), limbs)?;
+    residues.check_units()?;
+    Ok(residues)
 }
 
-/// A reply of single ciphertexts.
-pub fn reply(
-    operation: Operation,
-    key: &PublicKey,
-    operations: u64,
-    ciphertexts: &Residues,
-) -> Vec<u8> {
+/// A reply: its header, P2's operations, and what the operation answers.
+pub fn reply(operation: Operation, key: &PublicKey, operations: u64, body: &Writer) -> Vec<u8> {
     let mut w = Writer::new(Kind::Reply);
     w.u16(operation as u16);
     w.key_id(key.id());
     w.u64(operations);
-    w.u64(ciphertexts.len() as u64);
-    w.limbs(ciphertexts.limbs());
+    w.append(body);
     w.finish()
 }
 
-/// Reads a reply to `operation` that must hold `count` ciphertexts; P2's operations come first.
-pub fn read_reply(
-    bytes: &[u8],
+/// Appends the answer that is a list of ciphertexts.
+pub fn write_answers(w: &mut Writer, ciphertexts: &Residues) {
+    w.u64(ciphertexts.len() as u64);
+    w.limbs(ciphertexts.limbs());
+}
+
+/// Opens a reply to `operation`: P2's operations, and what follows.
+pub fn read_reply<'a>(
+    bytes: &'a [u8],
     operation: Operation,
     key: &PublicKey,
-    count: usize,
-) -> Result<(u64, Residues)> {
+) -> Result<(u64, Reader<'a>)> {
     let mut r = Reader::new(Kind::Reply, bytes)?;
     let number = r.u16()?;
     if number != operation as u16 {
@@ -132,14 +133,16 @@ pub fn read_reply(
         )));
     }
     check_key(r.key_id()?, key)?;
-    let operations = r.u64()?;
+    Ok((r.u64()?, r))
+}
+
+/// Reads an answer that must be a list of `count` ciphertexts.
+pub fn read_answers(r: &mut Reader<'_>, key: &PublicKey, count: usize) -> Result<Residues> {
     let found = r.size("ciphertexts in a reply", 2 * MAX_VALUES)?;
     if found != count {
         return Err(r.error(format!("{found} ciphertexts came, {count} were expected")));
     }
-    let ciphertexts = read_ciphertexts(&mut r, key, count)?;
-    r.finish()?;
-    Ok((operations, ciphertexts))
+    read_ciphertexts(r, key, count)
 }
 
 fn check_key(id: KeyId, key: &PublicKey) -> Result<()> {

@@ -18,13 +18,16 @@
 //! | 4 relu | *masked* blinded comparison, *masked* z + r |
 //! | 5 select | *masked* bits, *masked* x |
 //! | 6 refresh | *masked* x |
-//! | 7 matmul and divide | u64 divisor, *masked* X (a line a column), W (a line a row), u (a line a column of the result), v (a line a row) |
+//! | 8 share | see `protocol/shared/convert.rs` |
+//! | 9 products | see `protocol/shared/products.rs` |
+//! | 10 gate, 11 setup | see `protocol/shared/gate.rs` |
 //!
 //! A shape is a u64 number of dimensions (at most 8) and a u64 for each. *Masked* is u64 number of
 //! lines, u64 values in a line, u32 bits a slot, u32 offset bits (the value v stands for v − 2^offset; 0 means no
 //! offset), and the ciphertexts: the values of a line are spread evenly over as few as possible, in the
-//! width of N² in 64-bit limbs. A reply holds u64 modular operations that P2 did, u64 number of
-//! ciphertexts, and these, one value each, in the order that the operation defines.
+//! width of N² in 64-bit limbs. A reply holds u64 modular operations that P2 did and the answer: to
+//! operations 1 to 6 the u64 number of ciphertexts, and these, one value each, in the order that the
+//! operation defines.
 //!
 //! Limits: 2^24 values and 2^24 ciphertexts in a reply, 2^26 terms of a matrix product, slots of 386 bits, products of 500 bits.
 
@@ -34,11 +37,14 @@ mod bilinear;
 mod call;
 mod compare;
 mod divide;
-mod fused;
+mod garble;
 mod masking;
 mod message;
 mod p1;
 mod p2;
+pub mod profile;
+pub(crate) mod shared;
+mod transfer;
 mod wide;
 
 pub use call::{Call, Step};

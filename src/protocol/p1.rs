@@ -3,13 +3,17 @@
 use super::call::Call;
 use super::masking::Masker;
 use super::message::Operation;
-use super::{bilinear, compare, divide, fused};
+use super::shared::gate::{Bits, Offered};
+use super::shared::products::Product;
+use super::shared::{Delivery, convert, gate, products};
+use super::{bilinear, compare, divide};
 use crate::error::{Error, Result};
 use crate::fixed::RoundingStream;
 use crate::paillier::{MAX_SIGMA, PublicKey};
 use crate::random::Random;
 use crate::tensor::{EncryptedTensor, Meta, Storage, broadcast_shapes, matmul_shape};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use zeroize::Zeroizing;
 
 /// σ when the caller does not choose, in bits.
@@ -26,6 +30,7 @@ pub struct P1 {
     random: Random,
     rounding: RoundingStream,
     next_operation: AtomicU64,
+    transfers: Mutex<Option<Arc<gate::Transfers>>>,
 }
 
 /// Operation numbers that P1 hands out itself have the top bit set; networks use the others.
@@ -66,6 +71,7 @@ impl P1 {
             random,
             rounding: RoundingStream::from_seed(*seed),
             next_operation: AtomicU64::new(0),
+            transfers: Mutex::new(None),
         })
     }
 
@@ -151,41 +157,8 @@ impl P1 {
         )?))
     }
 
-    /// `(a @ b + r_lo) // divisor` in one round trip: [`P1::matmul`] and [`P1::divide`], several
-    /// times faster for large matrices.
-    ///
-    /// # Errors
-    /// As [`P1::multiply`]; [`Error::Bound`] also for keys whose plaintexts cannot hold a product
-    /// under two masks; [`Error::InvalidArgument`] for a divisor of 0, or of more bits than the
-    /// masked product.
-    pub fn matmul_divide(
-        &self,
-        a: &EncryptedTensor,
-        b: &EncryptedTensor,
-        divisor: u64,
-        scale_drop: u32,
-        rounding: Option<(&RoundingStream, u64)>,
-    ) -> Result<Call> {
-        self.check(&[a, b])?;
-        let shape = matmul_shape(a.shape(), b.shape())?;
-        let limit = a.storage().max_bound();
-        let product = a.meta().matmul(b.meta(), shape.p, limit)?;
-        let meta = product.divide(divisor, scale_drop, limit)?;
-        if !fused::fits(a.meta(), b.meta(), shape.p, self.sigma, divisor) {
-            return Err(Error::invalid(format!(
-                "divisor {divisor} is wider than the masked product; multiply and divide in two steps"
-            )));
-        }
-        if shape.output.contains(&0) {
-            return self.empty(a, &shape.output, &[meta]);
-        }
-        let r_lo = self.draw(rounding, divisor, shape.m * shape.q);
-        let question = fused::ask(&self.masker(), a, b, shape, divisor, &r_lo, meta)?;
-        Ok(Call::new(question))
-    }
-
     /// r_lo for the elements of one division.
-    fn draw(
+    pub(crate) fn draw(
         &self,
         rounding: Option<(&RoundingStream, u64)>,
         divisor: u64,
@@ -262,6 +235,55 @@ impl P1 {
         Ok(Call::new(divide::ask_refresh(&self.masker(), x)?))
     }
 
+    /// Shares values with P2, or has shared ones encrypted in other layouts; see
+    /// [`super::shared`]. So for the operations below.
+    pub(crate) fn share(&self, items: &[(&EncryptedTensor, Delivery)]) -> Result<Call> {
+        for (tensor, _) in items {
+            self.check_key(tensor)?;
+        }
+        Ok(Call::new(convert::ask(&self.masker(), items)?))
+    }
+
+    /// Products and sums of shared values, divided.
+    pub(crate) fn products(&self, items: &[products::Item<'_>]) -> Result<Call<Vec<Product>>> {
+        let transfers = self.transfers();
+        let question = products::ask(&self.masker(), items, transfers.as_ref())?;
+        Ok(Call::new(question))
+    }
+
+    /// The oblivious transfers that gates need, once.
+    pub(crate) fn set_up(&self) -> Result<Option<Call<gate::Transfers>>> {
+        match self.transfers() {
+            Some(_) => Ok(None),
+            None => Ok(Some(Call::new(gate::ask_setup(&self.masker())?))),
+        }
+    }
+
+    /// Keeps what [`P1::set_up`] made.
+    pub(crate) fn keep_transfers(&self, transfers: gate::Transfers) {
+        *self.transfers.lock().unwrap_or_else(|e| e.into_inner()) = Some(Arc::new(transfers));
+    }
+
+    /// Puts offered values through a gate.
+    pub(crate) fn gate(
+        &self,
+        offered: Offered,
+        delivery: Delivery,
+    ) -> Result<Call<(EncryptedTensor, Option<Bits>)>> {
+        let transfers = self
+            .transfers()
+            .ok_or_else(|| Error::invalid("a gate needs transfers; set them up first"))?;
+        let question = gate::ask(&self.masker(), offered, &transfers, delivery)?;
+        Ok(Call::new(question))
+    }
+
+    fn transfers(&self) -> Option<Arc<gate::Transfers>> {
+        self.transfers
+            .lock()
+            .unwrap_or_else(|e| e.into_inner())
+            .clone()
+    }
+
     fn masker(&self) -> Masker<'_> {
         Masker {
             key: &self.key,
@@ -272,20 +294,26 @@ impl P1 {
 
     fn check(&self, tensors: &[&EncryptedTensor]) -> Result<()> {
         for x in tensors {
-            self.key.check_same(x.key())?;
-            if !x.storage().is_refreshed() {
-                return Err(Error::invalid(
-                    "these ciphertexts come from other software; refresh them first",
-                ));
-            }
+            self.check_key(x)?;
+            x.storage().singles("this operation of P1")?;
         }
         Ok(())
+    }
+
+    fn check_key(&self, x: &EncryptedTensor) -> Result<()> {
+        self.key.check_same(x.key())?;
+        match x.storage().is_refreshed() {
+            true => Ok(()),
+            false => Err(Error::invalid(
+                "these ciphertexts come from other software; refresh them first",
+            )),
+        }
     }
 
     /// Results without elements: there is nothing to ask.
     fn empty(&self, like: &EncryptedTensor, shape: &[usize], metas: &[Meta]) -> Result<Call> {
         let results = metas.iter().map(|&meta| {
-            let nothing = std::sync::Arc::new(like.storage().gather(&[])?);
+            let nothing = Arc::new(like.storage().gather(&[])?);
             EncryptedTensor::from_parts(nothing, shape, meta)
         });
         Ok(Call::finished(results.collect::<Result<_>>()?))

@@ -1,10 +1,13 @@
 //! P2, the key server: answers requests, one at a time or many at once, and remembers nothing.
 
 use super::message::{self, Operation};
-use super::{bilinear, compare, divide, fused};
+use super::shared::seal::Sealer;
+use super::shared::{Answering, convert, gate, products};
+use super::{bilinear, compare, divide};
 use crate::error::Result;
 use crate::paillier::{Encrypt, PrivateKey, PublicKey};
 use crate::random::Random;
+use crate::wire::{Reader, Writer};
 
 /// The widest slot, that of a packed product: a bound of 126 bits, twice 128 of σ, 4 more.
 pub(super) const MAX_SLOT_BITS: u32 = 386;
@@ -15,6 +18,9 @@ pub(super) const MAX_VALUES: usize = 1 << 24;
 /// Terms of one matrix product.
 pub(super) const MAX_TERMS: usize = 1 << 26;
 
+/// Items of one request on shared values.
+pub(super) const MAX_ITEMS: usize = 1 << 10;
+
 /// The longest product of masked values, so that sums of them fit the integers that P2 uses.
 pub(super) const MAX_PRODUCT_BITS: usize = 500;
 
@@ -23,6 +29,7 @@ pub(super) const MAX_PRODUCT_BITS: usize = 500;
 #[derive(Debug)]
 pub struct P2 {
     key: PrivateKey,
+    sealer: Sealer,
     random: Random,
 }
 
@@ -30,6 +37,7 @@ impl P2 {
     /// P2 for one key.
     pub fn new(key: PrivateKey) -> Self {
         Self {
+            sealer: Sealer::new(&key),
             key,
             random: Random::os(),
         }
@@ -58,22 +66,48 @@ impl P2 {
                 divide::answer(operation, reader, key, random)?
             }
             Operation::Relu | Operation::Select => compare::answer(operation, reader, key, random)?,
-            Operation::MatmulDivide => fused::answer(reader, key, random)?,
+            shared => {
+                let body = self.answer_shared(shared, reader, &self.answering())?;
+                let operations = self.key.operations() - before;
+                return Ok(message::reply(shared, self.key(), operations, &body));
+            }
         };
+        let mut body = Writer::default();
+        message::write_answers(&mut body, &ciphertexts);
         let operations = self.key.operations() - before;
-        Ok(message::reply(
-            operation,
-            self.key(),
-            operations,
-            &ciphertexts,
-        ))
+        Ok(message::reply(operation, self.key(), operations, &body))
+    }
+
+    fn answering(&self) -> Answering<'_> {
+        Answering {
+            key: &self.key,
+            sealer: &self.sealer,
+            random: &self.random,
+            #[cfg(feature = "test-seed")]
+            seen: Default::default(),
+        }
+    }
+
+    fn answer_shared(
+        &self,
+        operation: Operation,
+        reader: Reader<'_>,
+        answering: &Answering<'_>,
+    ) -> Result<Writer> {
+        let body = Writer::default();
+        match operation {
+            Operation::Share => convert::answer(reader, answering, body),
+            Operation::Products => products::answer(reader, answering, body),
+            Operation::Gate => gate::answer(reader, answering, body),
+            _ => gate::answer_setup_request(reader, answering, body),
+        }
     }
 
     /// What P2 sees when it opens a request: the masked values of each group, as decimal text.
     /// For statistical tests of the masks only.
     #[cfg(feature = "test-seed")]
     pub fn view(&self, request: &[u8]) -> Result<Vec<Vec<rug::Integer>>> {
-        use super::{masking, wide};
+        use super::masking;
         let (operation, mut r) = message::read_request(request, self.key())?;
         let groups = match operation {
             Operation::Multiply | Operation::Matmul => {
@@ -85,27 +119,32 @@ impl P2 {
                 r.u64()?;
                 1
             }
-            Operation::MatmulDivide => {
-                r.u64()?;
-                4
-            }
             Operation::Refresh => 1,
             Operation::Relu | Operation::Select => 2,
+            _ => {
+                let answering = self.answering();
+                self.answer_shared(operation, r, &answering)?;
+                let seen = answering.seen.into_inner();
+                return Ok(seen.iter().map(|group| integers(group)).collect());
+            }
         };
         (0..groups)
             .map(|_| {
                 let packed = message::read_packed(&mut r, self.key())?;
-                let opened = masking::open(&packed, &self.key)?;
-                Ok(opened
-                    .iter()
-                    .map(|x| {
-                        let negative = wide::is_negative(x);
-                        let magnitude = wide::negate_if(x, negative);
-                        let value = crate::modular::integer_from_limbs(magnitude.as_words());
-                        if negative { -value } else { value }
-                    })
-                    .collect())
+                Ok(integers(&masking::open(&packed, &self.key)?))
             })
             .collect()
     }
+}
+
+#[cfg(feature = "test-seed")]
+fn integers(values: &[super::wide::Wide]) -> Vec<rug::Integer> {
+    use super::wide;
+    let integer = |x: &wide::Wide| {
+        let negative = wide::is_negative(x);
+        let magnitude = wide::negate_if(x, negative);
+        let value = crate::modular::integer_from_limbs(magnitude.as_words());
+        if negative { -value } else { value }
+    };
+    values.iter().map(integer).collect()
 }

@@ -74,7 +74,7 @@ impl Session {
 
     /// Starts a call and drives it to its end. P1's operations are those of the key's ring while
     /// the call ran, so calls that overlap in time share theirs between them.
-    fn drive(&self, start: impl FnOnce() -> Result<Call>) -> Result<Vec<EncryptedTensor>> {
+    pub(super) fn drive<T>(&self, start: impl FnOnce() -> Result<Call<T>>) -> Result<T> {
         let ring = self.p1.key().ring();
         let (began, before) = (Instant::now(), ring.operations());
         let mut cost = Statistics::default();
@@ -91,7 +91,7 @@ impl Session {
             }
             cost.masked_values = call.masked_values();
             cost.p2_operations = call.peer_operations();
-            Ok(call.results()?.to_vec())
+            call.into_results()
         });
         cost.p1_operations = ring.operations() - before;
         cost.p1_time = began.elapsed().saturating_sub(cost.exchange_time);
@@ -100,16 +100,21 @@ impl Session {
         outcome
     }
 
-    fn one(&self, start: impl FnOnce() -> Result<Call>) -> Result<EncryptedTensor> {
+    pub(super) fn one(&self, start: impl FnOnce() -> Result<Call>) -> Result<EncryptedTensor> {
         Ok(self.drive(start)?.remove(0))
     }
 
     /// The tensor itself, or a refreshed one where it comes from other software.
-    fn usable(&self, x: &EncryptedTensor) -> Result<EncryptedTensor> {
+    pub(super) fn refreshed(&self, x: &EncryptedTensor) -> Result<EncryptedTensor> {
         match x.storage().is_refreshed() {
             true => Ok(x.clone()),
             false => self.refresh(x),
         }
+    }
+
+    /// One ciphertext a value, of ours: what operations on single values take.
+    fn usable(&self, x: &EncryptedTensor) -> Result<EncryptedTensor> {
+        self.unpack(&self.refreshed(x)?)
     }
 }
 
@@ -157,13 +162,8 @@ impl Arithmetic for Session {
         b: &EncryptedTensor,
         division: Division<'_>,
     ) -> Result<EncryptedTensor> {
-        let (a, b) = (self.usable(a)?, self.usable(b)?);
-        let Division {
-            divisor,
-            scale_drop,
-            rounding,
-        } = division;
-        self.one(|| self.p1.matmul_divide(&a, &b, divisor, scale_drop, rounding))
+        let (a, b) = (self.refreshed(a)?, self.refreshed(b)?);
+        self.fused_matmul_divide(&a, &b, division)
     }
 
     fn relu(&self, x: &EncryptedTensor) -> Result<(EncryptedTensor, EncryptedTensor)> {

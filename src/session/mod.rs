@@ -4,7 +4,11 @@
 mod arithmetic;
 mod clear;
 mod encrypted;
+mod fused;
+mod layers;
 
 pub use arithmetic::{Arithmetic, Division};
 pub use clear::Clear;
 pub use encrypted::{Session, Statistics};
+pub use fused::EncryptedDerivative;
+pub use layers::{Back, Backward, Format, Forward, Layers, Updated};

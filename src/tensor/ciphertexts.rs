@@ -1,18 +1,31 @@
 //! [`Ciphertexts`]: encrypted elements of a tensor, and the arithmetic that needs no interaction.
 
 use super::Storage;
-use crate::error::Result;
+use super::share::{Packs, Shared, whole_lines};
+use crate::error::{Error, Result};
 use crate::fixed::MAX_BOUND;
 use crate::modular::exponentiation::signed_multi_power;
 use crate::modular::{Limbs, Residues, less_than, subtract};
-use crate::paillier::PublicKey;
+use crate::paillier::{PublicKey, Slots};
+use std::sync::{Arc, Mutex};
 
-/// A flat list of ciphertexts under one key.
+/// A flat list of encrypted numbers under one key: one a ciphertext, or *packed*, several in one.
+///
+/// Packed lists can be stored, decrypted, added to lists of the same layout and cut into whole
+/// lines. Everything else needs one ciphertext a value, which [`crate::Session::unpack`] makes.
 #[derive(Debug)]
 pub struct Ciphertexts {
     key: PublicKey,
-    residues: Residues,
+    form: Form,
     refreshed: bool,
+    /// A cache that interactive operations fill; it never changes what the elements are.
+    shared: Mutex<Option<Arc<Shared>>>,
+}
+
+#[derive(Debug)]
+enum Form {
+    Single(Residues),
+    Packed(Arc<Packs>),
 }
 
 impl Ciphertexts {
@@ -20,27 +33,40 @@ impl Ciphertexts {
     /// that their random parts lie in ⟨h_s⟩; other ciphertexts must be refreshed by P2 before a
     /// protocol uses them, since re-randomisation with powers of h_s would not hide their origin.
     pub fn new(key: PublicKey, residues: Residues, refreshed: bool) -> Self {
+        Self::with_form(key, Form::Single(residues), refreshed)
+    }
+
+    /// Several values a ciphertext, in signed slots: a pack is Σ x_j·2^(j·bits).
+    pub(crate) fn packed(key: PublicKey, packs: Arc<Packs>, refreshed: bool) -> Self {
+        Self::with_form(key, Form::Packed(packs), refreshed)
+    }
+
+    fn with_form(key: PublicKey, form: Form, refreshed: bool) -> Self {
         Self {
             key,
-            residues,
+            form,
             refreshed,
+            shared: Mutex::new(None),
         }
     }
 
-    /// As [`Ciphertexts::new`] for canonical limbs from outside: every number must be below N² and
-    /// share no factor with it.
+    /// From canonical limbs from outside: every number must be below N² and share no factor with
+    /// it. Without `slots` each holds one value.
     ///
     /// # Errors
     /// [`crate::Error::Malformed`].
-    pub fn from_limbs(key: PublicKey, limbs: Vec<u64>, refreshed: bool) -> Result<Self> {
+    pub(crate) fn from_limbs(
+        key: PublicKey,
+        limbs: Vec<u64>,
+        slots: Option<Slots>,
+        refreshed: bool,
+    ) -> Result<Self> {
         let residues = Residues::from_limbs(key.ring(), limbs)?;
         residues.check_units()?;
-        Ok(Self::new(key, residues, refreshed))
-    }
-
-    /// The numbers modulo N², alone.
-    pub fn into_residues(self) -> Residues {
-        self.residues
+        Ok(match slots {
+            None => Self::new(key, residues, refreshed),
+            Some(slots) => Self::packed(key, Arc::new(Packs { slots, residues }), refreshed),
+        })
     }
 
     /// The key.
@@ -48,9 +74,38 @@ impl Ciphertexts {
         &self.key
     }
 
-    /// The numbers modulo N².
+    /// The numbers modulo N², whatever they hold.
     pub fn residues(&self) -> &Residues {
-        &self.residues
+        match &self.form {
+            Form::Single(residues) => residues,
+            Form::Packed(packs) => &packs.residues,
+        }
+    }
+
+    /// The numbers modulo N², one a value.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] where several values share a ciphertext; `what` needs them apart.
+    pub fn singles(&self, what: &str) -> Result<&Residues> {
+        match &self.form {
+            Form::Single(residues) => Ok(residues),
+            Form::Packed(packs) => Err(packed_error(what, &packs.slots)),
+        }
+    }
+
+    pub(crate) fn packs(&self) -> Option<&Arc<Packs>> {
+        match &self.form {
+            Form::Single(_) => None,
+            Form::Packed(packs) => Some(packs),
+        }
+    }
+
+    /// How the values lie in ciphertexts, where several share one.
+    pub fn slots(&self) -> Option<&Slots> {
+        match &self.form {
+            Form::Single(_) => None,
+            Form::Packed(packs) => Some(&packs.slots),
+        }
     }
 
     /// Whether the random parts lie in ⟨h_s⟩.
@@ -58,9 +113,40 @@ impl Ciphertexts {
         self.refreshed
     }
 
-    fn with(&self, residues: Residues) -> Self {
-        Self::new(self.key.clone(), residues, self.refreshed)
+    pub(crate) fn shared(&self) -> Option<Arc<Shared>> {
+        self.shared
+            .lock()
+            .unwrap_or_else(|e| e.into_inner())
+            .clone()
     }
+
+    pub(crate) fn set_shared(&self, shared: Shared) {
+        *self.shared.lock().unwrap_or_else(|e| e.into_inner()) = Some(Arc::new(shared));
+    }
+
+    pub(crate) fn forget_shared(&self) {
+        *self.shared.lock().unwrap_or_else(|e| e.into_inner()) = None;
+    }
+
+    fn with(&self, residues: Residues) -> Self {
+        let form = match &self.form {
+            Form::Single(_) => Form::Single(residues),
+            Form::Packed(packs) => Form::Packed(Arc::new(Packs {
+                slots: packs.slots,
+                residues,
+            })),
+        };
+        Self::with_form(self.key.clone(), form, self.refreshed)
+    }
+}
+
+fn packed_error(what: &str, slots: &Slots) -> Error {
+    Error::invalid(format!(
+        "{what}: up to {} values share a ciphertext here (slots of {} bits), and they go together; \
+         unpack the tensor in a session first",
+        slots.per_pack(),
+        slots.bits()
+    ))
 }
 
 /// Rows of N's width: each value modulo N.
@@ -86,12 +172,19 @@ pub fn residues_of_signed(key: &PublicKey, values: &[i128]) -> Limbs {
 
 impl Storage for Ciphertexts {
     fn len(&self) -> usize {
-        self.residues.len()
+        match &self.form {
+            Form::Single(residues) => residues.len(),
+            Form::Packed(packs) => packs.slots.count(),
+        }
     }
 
     fn max_bound(&self) -> u32 {
-        // Signed plaintexts lie in (−N/2, N/2).
-        MAX_BOUND.min(self.key.bits() - 2)
+        // Signed plaintexts lie in (−N/2, N/2), signed slots of s bits in (−2^(s−1), 2^(s−1)).
+        let room = match self.slots() {
+            None => self.key.bits() - 2,
+            Some(slots) => slots.bits() as u32 - 1,
+        };
+        MAX_BOUND.min(room)
     }
 
     fn check_compatible(&self, other: &Self) -> Result<()> {
@@ -99,33 +192,80 @@ impl Storage for Ciphertexts {
     }
 
     fn gather(&self, indices: &[usize]) -> Result<Self> {
-        Ok(self.with(self.residues.gather(indices)))
+        let shared = self.shared();
+        let per_line = match (&self.form, &shared) {
+            (Form::Packed(packs), _) => packs.slots.dimensions()[1],
+            (_, Some(shared)) => shared.share.per_line,
+            _ => 0,
+        };
+        let lines = whole_lines(indices, per_line);
+        let gathered = match (&self.form, &lines) {
+            (Form::Single(residues), _) => self.with(residues.gather(indices)),
+            (Form::Packed(packs), Some(lines)) => Self::packed(
+                self.key.clone(),
+                Arc::new(packs.gather(lines)),
+                self.refreshed,
+            ),
+            (Form::Packed(packs), None) => {
+                return Err(packed_error("taking some elements", &packs.slots));
+            }
+        };
+        if let (Some(shared), Some(lines)) = (shared, lines) {
+            gathered.set_shared(shared.gather(&lines));
+        }
+        Ok(gathered)
     }
 
     fn concatenate(parts: &[&Self]) -> Result<Self> {
-        let all: Vec<_> = parts.iter().map(|p| &p.residues).collect();
-        let mut joined = parts[0].with(Residues::concatenate(&all));
-        joined.refreshed = parts.iter().all(|p| p.refreshed);
-        Ok(joined)
+        let layouts = || parts.iter().map(|p| p.slots());
+        if let Some(slots) = layouts().flatten().next() {
+            let fits =
+                |s: Option<&Slots>| s.is_some_and(|s| s.with_lines(1) == slots.with_lines(1));
+            if !layouts().all(fits) {
+                return Err(packed_error("joining tensors of different layouts", slots));
+            }
+        }
+        let all: Vec<_> = parts.iter().map(|p| p.residues()).collect();
+        let residues = Residues::concatenate(&all);
+        let refreshed = parts.iter().all(|p| p.refreshed);
+        let form = match parts[0].slots() {
+            None => Form::Single(residues),
+            Some(slots) => {
+                let lines = layouts().flatten().map(|s| s.dimensions()[0]).sum();
+                Form::Packed(Arc::new(Packs {
+                    slots: slots.with_lines(lines),
+                    residues,
+                }))
+            }
+        };
+        Ok(Self::with_form(parts[0].key.clone(), form, refreshed))
     }
 
     fn add(&self, other: &Self) -> Result<Self> {
-        let mut sum = self.with(self.residues.multiply(&other.residues));
+        if self.slots() != other.slots() {
+            let slots = self.slots().or(other.slots()).expect("one is packed");
+            return Err(packed_error("adding tensors of different layouts", slots));
+        }
+        let mut sum = self.with(self.residues().multiply(other.residues()));
         sum.refreshed &= other.refreshed;
         Ok(sum)
     }
 
     fn negate(&self) -> Result<Self> {
-        Ok(self.with(self.residues.invert()?))
+        Ok(self.with(self.residues().invert()?))
     }
 
     fn add_plain(&self, values: &[i128]) -> Result<Self> {
-        let plain = self.key.embed(&residues_of_signed(&self.key, values));
-        Ok(self.with(self.residues.multiply(&plain)))
+        let plain = match self.slots() {
+            None => residues_of_signed(&self.key, values),
+            Some(slots) => super::packed::pack_signed(&self.key, slots, values),
+        };
+        Ok(self.with(self.residues().multiply(&self.key.embed(&plain))))
     }
 
     fn sum(&self, indices: &[usize], width: usize) -> Result<Self> {
-        Ok(self.with(self.residues.products(indices, width)))
+        let residues = self.singles("a sum within a tensor")?;
+        Ok(self.with(residues.products(indices, width)))
     }
 
     fn weighted_sum(
@@ -135,8 +275,9 @@ impl Storage for Ciphertexts {
         width: usize,
         weight_bits: u32,
     ) -> Result<Self> {
+        let residues = self.singles("a product with clear values")?;
         let bits = weight_bits as usize;
-        let powers = signed_multi_power(&self.residues, indices, weights, bits, width)?;
+        let powers = signed_multi_power(residues, indices, weights, bits, width)?;
         Ok(self.with(powers))
     }
 

@@ -1,10 +1,11 @@
 //! [`EncryptedTensor`]: encryption, decryption, and the bytes of tensors.
 
+use super::packed::{layout, unpack_signed};
 use super::{Ciphertexts, IntegerTensor, Integers, Tensor, residues_of_signed};
 use crate::error::{Error, Result};
 use crate::fixed::{MAX_BOUND, bits_of, out_of_range};
 use crate::modular::{less_than, subtract};
-use crate::paillier::{Encrypt, PrivateKey, PublicKey};
+use crate::paillier::{Encrypt, PrivateKey, PublicKey, Slots};
 use crate::random::Random;
 use crate::wire::{Kind, Reader, Writer};
 use std::sync::Arc;
@@ -35,14 +36,29 @@ impl Tensor<Ciphertexts> {
     /// promise about bounds was wrong, and what was computed since cannot be trusted.
     pub fn decrypt(&self, key: &PrivateKey) -> Result<IntegerTensor> {
         self.key().check_same(key.public())?;
-        let compact = self.compact()?;
-        let plaintexts = key.decrypt(compact.storage().residues())?;
-        let n = key.public().modulus().limbs();
-        let values = (0..plaintexts.rows())
-            .map(|i| {
-                signed(plaintexts.row(i), n)
+        let plain: Vec<Option<i128>> = match self.storage().packs() {
+            None => {
+                let compact = self.compact()?;
+                let plaintexts = key.decrypt(compact.storage().residues())?;
+                let n = key.public().modulus().limbs();
+                (0..plaintexts.rows())
+                    .map(|i| signed(plaintexts.row(i), n))
+                    .collect()
+            }
+            Some(packs) => {
+                // All of them, since they lie together; then those that this view shows.
+                let values = unpack_signed(key, packs)?;
+                let value = |i: usize| narrow(values.row(i));
+                self.flat_indices().into_iter().map(value).collect()
+            }
+        };
+        let values = plain
+            .into_iter()
+            .enumerate()
+            .map(|(i, value)| {
+                value
                     .filter(|&x| bits_of(x) <= self.bound())
-                    .ok_or_else(|| match signed(plaintexts.row(i), n) {
+                    .ok_or_else(|| match value {
                         Some(x) => out_of_range(x, i, self.shape(), self.bound(), self.scale()),
                         None => Error::OutOfRange {
                             index: crate::fixed::unravel(i, self.shape()),
@@ -62,20 +78,25 @@ impl Tensor<Ciphertexts> {
         self.storage().key()
     }
 
-    /// The file format: header, key id, whether the ciphertexts are refreshed (u16), scale (u32),
-    /// bound (u32), shape, then ciphertexts row-major in the width of N².
+    /// The file format: header, key id, flags (u16: 1 refreshed, 2 packed), scale (u32), bound
+    /// (u32), shape, the bits of a slot (u32) where packed, then ciphertexts row-major in the
+    /// width of N².
     ///
     /// # Errors
-    /// None that a user can cause.
+    /// [`Error::InvalidArgument`] for a view of a packed tensor that cuts through its ciphertexts.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let compact = self.compact()?;
         let mut w = Writer::new(Kind::EncryptedTensor);
         w.key_id(self.key().id());
-        w.u16(u16::from(self.storage().is_refreshed()));
+        let (storage, slots) = (compact.storage(), compact.storage().slots());
+        w.u16(u16::from(storage.is_refreshed()) | u16::from(slots.is_some()) << 1);
         w.u32(self.scale());
         w.u32(self.bound());
         w.shape(self.shape());
-        w.limbs(compact.storage().residues().limbs());
+        if let Some(slots) = slots {
+            w.u32(slots.bits() as u32);
+        }
+        w.limbs(storage.residues().limbs());
         Ok(w.finish())
     }
 
@@ -92,15 +113,20 @@ impl Tensor<Ciphertexts> {
                 right: key.id(),
             });
         }
-        let refreshed = match r.u16()? {
-            flag @ (0 | 1) => flag == 1 && !key.is_foreign(),
-            other => return Err(r.error(format!("flag {other} is neither 0 nor 1"))),
+        let (refreshed, packed) = match r.u16()? {
+            flags @ 0..4 => (flags & 1 == 1 && !key.is_foreign(), flags & 2 == 2),
+            other => return Err(r.error(format!("flags {other:#06x} are unknown"))),
         };
         let (scale, bound, shape) = (r.u32()?, r.u32()?, r.shape()?);
         let count: usize = shape.iter().product();
-        let limbs = r.limbs(count.saturating_mul(key.ring().modulus().width()))?;
+        let slots = match packed {
+            false => None,
+            true => Some(layout(key, r.u32()?, bound, &shape)?),
+        };
+        let ciphertexts = slots.as_ref().map_or(count, Slots::packs);
+        let limbs = r.limbs(ciphertexts.saturating_mul(key.ring().modulus().width()))?;
         r.finish()?;
-        let storage = Ciphertexts::from_limbs(key.clone(), limbs, refreshed)?;
+        let storage = Ciphertexts::from_limbs(key.clone(), limbs, slots, refreshed)?;
         Self::from_storage(storage, &shape, scale, bound)
     }
 
@@ -108,10 +134,10 @@ impl Tensor<Ciphertexts> {
     /// which comes back first.
     ///
     /// # Errors
-    /// None that a user can cause.
+    /// [`Error::InvalidArgument`] for a packed tensor.
     pub fn to_ciphertexts(&self) -> Result<(usize, Vec<u8>)> {
         let compact = self.compact()?;
-        let residues = compact.storage().residues();
+        let residues = compact.storage().singles("writing bare ciphertexts")?;
         let each = ciphertext_bytes(self.key());
         let mut out = Vec::with_capacity(each * self.len());
         for i in 0..self.len() {
@@ -161,7 +187,7 @@ impl Tensor<Ciphertexts> {
                 chunk.iter().fold(0u64, |l, &b| (l << 8) | u64::from(b))
             }));
         }
-        let storage = Ciphertexts::from_limbs(key.clone(), limbs, false)?;
+        let storage = Ciphertexts::from_limbs(key.clone(), limbs, None, false)?;
         Self::from_storage(storage, shape, scale, bound)
     }
 }
@@ -194,6 +220,15 @@ impl Tensor<Integers> {
             .collect();
         Self::from_i128(&shape, values, scale, bound)
     }
+}
+
+/// Two's complement of any width, if the number has at most 127 bits.
+fn narrow(row: &[u64]) -> Option<i128> {
+    let sign = ((row[row.len() - 1] as i64) >> 63) as u64;
+    let second = row.get(1).copied().unwrap_or(sign);
+    let fits = row.iter().skip(2).all(|&l| l == sign) && (second ^ sign) >> 63 == 0;
+    let value = (u128::from(second) << 64 | u128::from(row[0])) as i128;
+    fits.then_some(value)
 }
 
 /// Bytes of a ciphertext: those of N².

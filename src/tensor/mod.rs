@@ -11,7 +11,9 @@ mod ciphertexts;
 mod encrypted;
 mod integers;
 mod meta;
+mod packed;
 mod shapes;
+mod share;
 mod slicing;
 mod storage;
 #[cfg(test)]
@@ -29,7 +31,9 @@ pub(crate) use ciphertexts::residues_of_signed;
 pub use encrypted::EncryptedTensor;
 pub use integers::{IntegerTensor, Integers};
 pub use meta::Meta;
+pub(crate) use packed::pack_signed_rows;
 pub use shapes::{MatmulShape, broadcast_indices, broadcast_shapes, matmul_shape};
+pub(crate) use share::{Line, Packs, Share, Shared};
 pub use slicing::Slice;
 pub use storage::Storage;
 
@@ -168,6 +172,14 @@ impl<S: Storage> Tensor<S> {
             meta,
             ..self.clone()
         })
+    }
+
+    /// As [`Tensor::assume_bound`], where that lowers the bound; a tighter one stays.
+    pub(crate) fn at_most(&self, bits: u32) -> Result<Self> {
+        match self.bound() <= bits {
+            true => Ok(self.clone()),
+            false => self.assume_bound(bits),
+        }
     }
 
     fn check_values(&self, bits: u32) -> Result<()> {

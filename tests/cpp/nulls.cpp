@@ -166,6 +166,9 @@ int main() {
   NULLS(smlp_tensor_to_i64, tensor, integers, 2);
   NULLS(smlp_tensor_encrypt, tensor, public_key, &out);
   NULLS(smlp_tensor_encrypt_with_private_key, tensor, private_key, &out);
+  NULLS(smlp_tensor_encrypt_packed, tensor, public_key, 64, &out);
+  NULLS(smlp_tensor_encrypt_packed_with_private_key, tensor, private_key, 64, &out);
+  NULLS(smlp_tensor_values_per_ciphertext, secret, &size);
   NULLS(smlp_tensor_decrypt, secret, private_key, &out);
   NULLS(smlp_tensor_is_encrypted, tensor, &flag);
   NULLS(smlp_tensor_key_id, secret, byte);
@@ -227,11 +230,13 @@ int main() {
   NULLS(smlp_session_multiply, session, secret, secret, &out);
   NULLS(smlp_session_matmul, session, secret, secret, &out);
   NULLS(smlp_session_divide, session, secret, 2, &out);
+  NULLS(smlp_session_matmul_divide, session, secret, secret, 2, 0, &out);
   NULLS(smlp_session_rescale, session, secret, 2, &out);
   NULLS(smlp_session_relu, session, secret, &out, may_be_null(&out));
   NULLS(smlp_session_select, session, secret, secret, &out);
   NULLS(smlp_session_maximum, session, secret, secret, &out);
   NULLS(smlp_session_refresh, session, secret, &out);
+  NULLS(smlp_session_unpack, session, secret, &out);
   NULLS(smlp_session_statistic, session, SMLP_ROUNDS, &count);
   NULLS(smlp_session_reset_statistics, session);
 

@@ -291,6 +291,11 @@ class EncryptedTensor(Tensor):
         """The id of the key it belongs to, in hexadecimal."""
         return filled(lib.smlp_tensor_key_id, self._handle, 32).hex()
 
+    @property
+    def values_per_ciphertext(self) -> int:
+        """How many values share a ciphertext at most: 1 unless the tensor is packed."""
+        return int(value_of(lib.smlp_tensor_values_per_ciphertext, self._handle))
+
     def decrypt(self, private: PrivateKey) -> np.ndarray:
         """The numbers: float64 where scale > 0, int64 where scale is 0.
 
@@ -359,15 +364,24 @@ class IntegerTensor(Tensor):
         """
         return self._copied(lib.smlp_tensor_to_i64, np.int64)
 
-    def encrypt(self, key: PublicKey | PrivateKey | KeyPair) -> EncryptedTensor:
-        """Encrypts the integers as they are. The private key does the same, faster."""
+    def encrypt(
+        self, key: PublicKey | PrivateKey | KeyPair, *, packed: bool = False, sigma: int = 64
+    ) -> EncryptedTensor:
+        """Encrypts the integers as they are. The private key does the same, faster.
+
+        ``packed`` and ``sigma`` as for :func:`encrypt`.
+        """
         if isinstance(key, KeyPair):
             key = key.private
+        plus = (unsigned("sigma", sigma),) if packed else ()
         if isinstance(key, PrivateKey):
-            function, handle = lib.smlp_tensor_encrypt_with_private_key, private_handle(key)
+            single = lib.smlp_tensor_encrypt_with_private_key
+            many, handle = lib.smlp_tensor_encrypt_packed_with_private_key, private_handle(key)
         else:
-            function, handle = lib.smlp_tensor_encrypt, public_handle(key)
-        return EncryptedTensor(create(function, self._handle, handle))
+            single = lib.smlp_tensor_encrypt
+            many, handle = lib.smlp_tensor_encrypt_packed, public_handle(key)
+        function = many if packed else single
+        return EncryptedTensor(create(function, self._handle, handle, *plus))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
@@ -423,12 +437,19 @@ def encrypt(
     array: Any,
     fraction_bits: int | None = None,
     bound_bits: int | None = None,
+    *,
+    packed: bool = False,
+    sigma: int = 64,
 ) -> EncryptedTensor:
     """Encrypts an array; arguments and errors as for :func:`encode`.
 
-    A private key or a pair does the same faster than a public key.
+    A private key or a pair does the same faster than a public key. With ``packed``, many values
+    of the last axis share a ciphertext, (bits of the key − 2) // (bound_bits + sigma + 2): what to
+    use for training data. Packed tensors are decrypted, saved, cut into rows and used in sessions
+    as others are; local sums and products with clear arrays need ``session.unpack`` first.
+    ``sigma`` is at least that of the P1 that will compute.
     """
-    return encode(array, fraction_bits, bound_bits).encrypt(key)
+    return encode(array, fraction_bits, bound_bits).encrypt(key, packed=packed, sigma=sigma)
 
 
 def concatenate(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:

@@ -1,0 +1,461 @@
+//! Operations on *shared* values: what training is made of.
+//!
+//! A value x is shared when P2 can read its half x + r and P1 knows the mask r. Products of shared
+//! matrices need ciphertexts of packs only ([`products`]), sums and divisions need none, and signs
+//! are compared under a garbled circuit ([`gate`]), so that P2 sees nothing but halves under fresh
+//! masks. P2 keeps no state: it seals its halves ([`seal`]), and P1 quotes them.
+//!
+//! # In messages
+//!
+//! | name | bytes |
+//! |---|---|
+//! | *share* | u64 lines, u64 values in a line, u32 limbs of a half, and for each line the sealed halves |
+//! | *delivery* | u32 bits of a half (0: not sealed), u32 bits of a slot along the lines, u32 across them (0: none), u16 1 for single ciphertexts too |
+//!
+//! A reply holds what was sealed for each item, then the ciphertexts of all items: for each the
+//! packs along its lines, those across them, the single ones. Halves are two's complement.
+
+pub mod convert;
+pub mod gate;
+pub mod products;
+pub mod seal;
+
+use super::message;
+use super::p2::{MAX_SLOT_BITS, MAX_VALUES};
+use super::profile::{Phase, measure};
+use super::wide::{self, Wide};
+use crate::error::{Error, Result};
+use crate::modular::{Limbs, Residues};
+use crate::paillier::{Encrypt, PrivateKey, PublicKey, Slots};
+use crate::random::Random;
+use crate::tensor::{
+    Ciphertexts, EncryptedTensor, Line, Meta, Packs, Share, Shared, pack_signed_rows,
+};
+use crate::wire::{Reader, Writer};
+use seal::{OVERHEAD, Sealer};
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// P2, while it answers one request.
+pub struct Answering<'a> {
+    pub key: &'a PrivateKey,
+    pub sealer: &'a Sealer,
+    pub random: &'a Random,
+    /// What P2 got to see, group by group: for statistical tests of the masks.
+    #[cfg(feature = "test-seed")]
+    pub seen: std::cell::RefCell<Vec<Vec<Wide>>>,
+}
+
+impl Answering<'_> {
+    fn see(&self, _values: &[Wide]) {
+        #[cfg(feature = "test-seed")]
+        self.seen.borrow_mut().push(_values.to_vec());
+    }
+}
+
+/// P2's halves of some values.
+pub struct Halves {
+    pub lines: usize,
+    pub per_line: usize,
+    pub values: Zeroizing<Vec<Wide>>,
+}
+
+impl Halves {
+    /// The same values, line and place exchanged.
+    pub fn transposed(&self) -> Self {
+        let (lines, per_line) = (self.per_line, self.lines);
+        let values =
+            (0..self.values.len()).map(|k| self.values[k % per_line * lines + k / per_line]);
+        Self {
+            lines,
+            per_line,
+            values: Zeroizing::new(values.collect()),
+        }
+    }
+
+    fn at(&self, line: usize, place: usize) -> &Wide {
+        &self.values[line * self.per_line + place]
+    }
+}
+
+/// How results come back to P1.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Delivery {
+    /// Bits of a sealed half; 0 where none is wanted.
+    pub bits: u32,
+    /// Bits of the slots of packs along the lines; 0: no such packs.
+    pub rows: u32,
+    /// The same across the lines.
+    pub columns: u32,
+    /// One ciphertext a value.
+    pub singles: bool,
+}
+
+impl Delivery {
+    fn write(&self, w: &mut Writer) {
+        w.u32(self.bits);
+        w.u32(self.rows);
+        w.u32(self.columns);
+        w.u16(u16::from(self.singles));
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self> {
+        let delivery = Self {
+            bits: r.u32()?,
+            rows: r.u32()?,
+            columns: r.u32()?,
+            singles: r.u16()? == 1,
+        };
+        let widest = delivery.bits.max(delivery.rows).max(delivery.columns);
+        match widest > MAX_SLOT_BITS {
+            true => Err(r.error(format!(
+                "{widest} bits a half or a slot; at most {MAX_SLOT_BITS} are supported"
+            ))),
+            false => Ok(delivery),
+        }
+    }
+
+    fn slots(&self, key: &PublicKey, lines: usize, per_line: usize) -> Result<[Option<Slots>; 2]> {
+        let slots = |bits: u32, lines, per_line| match bits {
+            0 => Ok(None),
+            bits => Slots::new(key.bits(), bits, lines, per_line).map(Some),
+        };
+        Ok([
+            slots(self.rows, lines, per_line)?,
+            slots(self.columns, per_line, lines)?,
+        ])
+    }
+}
+
+fn limbs_for(bits: u32) -> usize {
+    bits.div_ceil(64) as usize
+}
+
+fn purpose(per_line: usize, limbs: usize) -> Vec<u8> {
+    format!("halves {per_line} {limbs}").into_bytes()
+}
+
+/// P1: quotes sealed halves.
+fn write_share(w: &mut Writer, share: &Share) {
+    let bytes = share.lines.first().map_or(0, |l| l.sealed.len());
+    let limbs = bytes.saturating_sub(OVERHEAD) / 8 / share.per_line.max(1);
+    w.u64(share.lines.len() as u64);
+    w.u64(share.per_line as u64);
+    w.u32(limbs as u32);
+    for line in &share.lines {
+        w.bytes(&line.sealed);
+    }
+}
+
+/// P2: the halves that P1 quotes.
+fn read_share(r: &mut Reader<'_>, sealer: &Sealer) -> Result<Halves> {
+    let (lines, per_line) = read_dimensions(r)?;
+    let limbs = r.u32()? as usize;
+    if limbs > wide::LIMBS {
+        return Err(r.error(format!("halves of {limbs} limbs")));
+    }
+    let purpose = purpose(per_line, limbs);
+    let mut values = Zeroizing::new(Vec::with_capacity(lines * per_line));
+    for _ in 0..lines {
+        let plain = sealer.open(&purpose, r.take(OVERHEAD + 8 * limbs * per_line)?)?;
+        if limbs == 0 {
+            return Err(r.error("halves without bits"));
+        }
+        values.extend(plain.chunks_exact(8 * limbs).map(wide_from_bytes));
+    }
+    Ok(Halves {
+        lines,
+        per_line,
+        values,
+    })
+}
+
+fn read_dimensions(r: &mut Reader<'_>) -> Result<(usize, usize)> {
+    let lines = r.size("lines of shared values", MAX_VALUES)?;
+    let per_line = r.size("shared values in a line", MAX_VALUES)?;
+    let count = lines.max(1).saturating_mul(per_line.max(1));
+    Error::check_limit("shared values in a request", count, MAX_VALUES)?;
+    Ok((lines, per_line))
+}
+
+/// Two's complement of whole limbs.
+fn wide_from_bytes(bytes: &[u8]) -> Wide {
+    let negative = bytes[bytes.len() - 1] >> 7 == 1;
+    let mut words = [u64::from(negative).wrapping_neg(); wide::LIMBS];
+    for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(8)) {
+        *word = u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+    }
+    Wide::from_words(words)
+}
+
+/// Appends values of either sign as whole limbs of two's complement.
+fn write_wides<'a>(w: &mut Writer, values: impl Iterator<Item = &'a Wide>, bits: u32) {
+    for value in values {
+        w.limbs(&value.as_words()[..limbs_for(bits)]);
+    }
+}
+
+fn read_wides(r: &mut Reader<'_>, count: usize, bits: u32) -> Result<Zeroizing<Vec<Wide>>> {
+    let each = 8 * limbs_for(bits);
+    let bytes = r.take(each.saturating_mul(count))?;
+    Ok(Zeroizing::new(
+        bytes
+            .chunks_exact(each.max(1))
+            .map(wide_from_bytes)
+            .collect(),
+    ))
+}
+
+/// P2: collects what goes back, so that all of it is encrypted at once.
+struct Outbox<'a> {
+    p2: &'a Answering<'a>,
+    reply: Writer,
+    plaintexts: Vec<Limbs>,
+    values: usize,
+}
+
+impl<'a> Outbox<'a> {
+    fn new(p2: &'a Answering<'a>, reply: Writer) -> Self {
+        Self {
+            p2,
+            reply,
+            plaintexts: vec![],
+            values: 0,
+        }
+    }
+
+    fn seal(&mut self, halves: &Halves, bits: u32) -> Result<()> {
+        let limbs = limbs_for(bits);
+        let purpose = purpose(halves.per_line, limbs);
+        for line in halves.values.chunks_exact(halves.per_line.max(1)) {
+            let mut plain = Zeroizing::new(Vec::with_capacity(8 * limbs * line.len()));
+            for value in line {
+                for word in &value.as_words()[..limbs] {
+                    plain.extend_from_slice(&word.to_le_bytes());
+                }
+            }
+            let sealed = self.p2.sealer.seal(&purpose, &plain, self.p2.random)?;
+            self.reply.bytes(&sealed);
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self, halves: &Halves, delivery: Delivery) -> Result<()> {
+        let key = self.p2.key.public();
+        self.values += halves.values.len();
+        Error::check_limit("values in a reply", self.values, MAX_VALUES)?;
+        if delivery.bits > 0 {
+            self.seal(halves, delivery.bits)?;
+        }
+        let [rows, columns] = delivery.slots(key, halves.lines, halves.per_line)?;
+        if let Some(slots) = rows {
+            self.pack(&slots, halves);
+        }
+        if let Some(slots) = columns {
+            self.pack(&slots, &halves.transposed());
+        }
+        if delivery.singles {
+            let n = key.modulus().limbs();
+            self.plaintexts
+                .push(wide::residues(halves.values.iter(), n));
+        }
+        Ok(())
+    }
+
+    fn pack(&mut self, slots: &Slots, halves: &Halves) {
+        let key = self.p2.key.public();
+        let mut rows = Limbs::zeros(halves.values.len(), wide::LIMBS);
+        for (i, value) in halves.values.iter().enumerate() {
+            rows.row_mut(i).copy_from_slice(value.as_words());
+        }
+        self.plaintexts.push(pack_signed_rows(key, slots, &rows));
+    }
+
+    fn finish(mut self) -> Result<Writer> {
+        let width = self.p2.key.public().modulus().width();
+        let words = self.plaintexts.iter().flat_map(|p| p.words());
+        let all = Limbs::from_words(words.copied().collect(), width);
+        let ciphertexts = measure(Phase::Encryption, all.rows(), || {
+            self.p2.key.encrypt(&all, self.p2.random)
+        })?;
+        message::write_answers(&mut self.reply, &ciphertexts);
+        Ok(self.reply)
+    }
+}
+
+/// P1: a result that it waits for.
+struct Awaited {
+    shape: Vec<usize>,
+    meta: Meta,
+    lines: usize,
+    per_line: usize,
+    delivery: Delivery,
+    /// P1's halves of the values.
+    masks: Limbs,
+    mask_bits: u32,
+    /// Sealed halves that P1 has already, where none are delivered.
+    known: Option<Share>,
+}
+
+impl Awaited {
+    fn count(&self) -> usize {
+        self.lines * self.per_line
+    }
+
+    /// The halves that come sealed.
+    fn read_sealed(&self, r: &mut Reader<'_>) -> Result<Share> {
+        if let Some(known) = &self.known {
+            return Ok(known.clone());
+        }
+        read_sealed(
+            r,
+            self.lines,
+            self.per_line,
+            self.delivery.bits,
+            &self.masks,
+            self.mask_bits,
+        )
+    }
+
+    fn ciphertexts(&self, key: &PublicKey) -> Result<usize> {
+        let [rows, columns] = self.delivery.slots(key, self.lines, self.per_line)?;
+        let packs = rows.map_or(0, |s| s.packs()) + columns.map_or(0, |s| s.packs());
+        let singles = if self.delivery.singles {
+            self.count()
+        } else {
+            0
+        };
+        Ok(packs + singles)
+    }
+
+    /// The tensor, from its share and ciphertexts of P2's halves. `fallback` are ciphertexts that
+    /// P1 has already, where none are delivered that could stand for the tensor.
+    fn tensor(
+        self,
+        key: &PublicKey,
+        share: Share,
+        halves: &Residues,
+        fallback: Option<&EncryptedTensor>,
+    ) -> Result<EncryptedTensor> {
+        let [rows, columns] = self.delivery.slots(key, self.lines, self.per_line)?;
+        let negative = Zeroizing::new(
+            (0..self.masks.rows())
+                .map(|i| Wide::ZERO.wrapping_sub(&wide::from_row(self.masks.row(i))))
+                .collect::<Vec<_>>(),
+        );
+        let mut at = 0;
+        let mut take = |count: usize, plain: &Limbs| {
+            let indices: Vec<usize> = (at..at + count).collect();
+            at += count;
+            halves.gather(&indices).multiply(&key.embed(plain))
+        };
+        let mut unmask = |slots: Slots, transposed: bool| {
+            let masks = Halves {
+                lines: self.lines,
+                per_line: self.per_line,
+                values: negative.clone(),
+            };
+            let masks = if transposed {
+                masks.transposed()
+            } else {
+                masks
+            };
+            let mut all = Limbs::zeros(masks.values.len(), wide::LIMBS);
+            for (i, value) in masks.values.iter().enumerate() {
+                all.row_mut(i).copy_from_slice(value.as_words());
+            }
+            let residues = take(slots.packs(), &pack_signed_rows(key, &slots, &all));
+            Arc::new(Packs { slots, residues })
+        };
+        let rows = rows.map(|slots| unmask(slots, false));
+        let columns = columns.map(|slots| unmask(slots, true));
+        let singles = self.delivery.singles.then(|| {
+            let plain = wide::residues(negative.iter(), key.modulus().limbs());
+            take(self.count(), &plain)
+        });
+        let tensor = match (singles, &rows, fallback) {
+            (Some(singles), _, _) => {
+                let storage = Ciphertexts::new(key.clone(), singles, true);
+                EncryptedTensor::from_parts(Arc::new(storage), &self.shape, self.meta)?
+            }
+            (None, _, Some(tensor)) => tensor.clone(),
+            (None, Some(rows), None) => {
+                let storage = Ciphertexts::packed(key.clone(), rows.clone(), true);
+                EncryptedTensor::from_parts(Arc::new(storage), &self.shape, self.meta)?
+            }
+            (None, None, None) => unreachable!("results come with ciphertexts"),
+        };
+        let known = tensor.storage().shared();
+        tensor.storage().set_shared(Shared {
+            share,
+            rows: rows.or_else(|| known.as_ref()?.rows.clone()),
+            columns: columns.or_else(|| known.as_ref()?.columns.clone()),
+        });
+        Ok(tensor)
+    }
+}
+
+fn read_sealed(
+    r: &mut Reader<'_>,
+    lines: usize,
+    per_line: usize,
+    bits: u32,
+    masks: &Limbs,
+    mask_bits: u32,
+) -> Result<Share> {
+    let bytes = OVERHEAD + 8 * limbs_for(bits) * per_line;
+    let lines = (0..lines)
+        .map(|i| {
+            let mut own = Limbs::zeros(per_line, masks.width());
+            for j in 0..per_line {
+                own.row_mut(j).copy_from_slice(masks.row(i * per_line + j));
+            }
+            Ok(Arc::new(Line {
+                sealed: r.take(bytes)?.to_vec(),
+                masks: own,
+            }))
+        })
+        .collect::<Result<_>>()?;
+    Ok(Share {
+        per_line,
+        mask_bits,
+        lines,
+    })
+}
+
+/// P1: the ciphertexts at the end of a reply, made into tensors.
+fn read_tensors(
+    r: &mut Reader<'_>,
+    key: &PublicKey,
+    awaited: Vec<(Awaited, Share, Option<EncryptedTensor>)>,
+) -> Result<Vec<EncryptedTensor>> {
+    let counts = awaited
+        .iter()
+        .map(|(a, _, _)| a.ciphertexts(key))
+        .collect::<Result<Vec<_>>>()?;
+    let all = message::read_answers(r, key, counts.iter().sum())?;
+    let mut at = 0;
+    awaited
+        .into_iter()
+        .zip(counts)
+        .map(|((awaited, share, fallback), count)| {
+            let own = all.gather(&(at..at + count).collect::<Vec<_>>());
+            at += count;
+            awaited.tensor(key, share, &own, fallback.as_ref())
+        })
+        .collect()
+}
+
+/// Lines and values in each of a tensor: a line is the last axis.
+fn dimensions(shape: &[usize]) -> (usize, usize) {
+    let per_line = shape.last().copied().unwrap_or(1);
+    let count: usize = shape.iter().product();
+    (count.checked_div(per_line).unwrap_or(0), per_line)
+}
+
+/// What is known of a tensor's shared values; whoever starts an operation has seen to it.
+fn shared_of(tensor: &EncryptedTensor) -> Result<Arc<Shared>> {
+    tensor.storage().shared().ok_or_else(|| {
+        Error::invalid("the values of this tensor are not shared with P2; share them first")
+    })
+}
