@@ -7,8 +7,8 @@
 //! | `plain` | Montgomery form for any odd modulus |
 //! | `nadic` | two digits modulo the root of a modulus that is a square: a third faster |
 //!
-//! All sizes are chosen at run time. Numbers are padded to a multiple of five limbs, 260 bits, so
-//! that toy moduli work, if not fast; there is no limit but the crate's own on the modulus.
+//! All sizes are chosen at run time. Numbers are padded to a multiple of five limbs (digits of
+//! ten), so that toy moduli work, if not fast; there is no limit but the crate's own on the modulus.
 
 mod batch;
 mod kernels;
