@@ -3,13 +3,14 @@
 //! With Montgomery's quotient q of x₀·y₀, x₀·y₀ = R·t − q·N, so modulo N²
 //! `x·y/R = t + N·(x₀·y₁ + x₁·y₀ − q)/R`: another reduction modulo N, never one modulo N². A product
 //! takes 10h² multiply-adds and a square 7h², h limbs of N, against 16h² and 12h² modulo a plain
-//! number of 2h limbs. To stay positive, the second column starts from C − q, C = ⌈R/N⌉·N.
+//! number of 2h limbs; 8.5h² and 6.25h² with one level of Karatsuba. To stay positive, the second
+//! column starts from C − q, C = ⌈R/N⌉·N.
 //!
 //! Digits stay below 4N, with R > 16N. Products of such have t < (16N² + R·N)/R ≤ 2N and a second
 //! digit below (32N² + R + N + R·N)/R < 3N + 2.
 
 use super::batch::Vectors;
-use super::kernels::{Cpu, Square, TILE, Vector};
+use super::kernels::{Cpu, NADIC_SCRATCH, Scan, Square, TILE, Vector, below};
 use super::{Form, limbs_of_52, montgomery, splat, words_of_52};
 use rug::Integer;
 
@@ -26,7 +27,7 @@ pub struct Nadic {
 
 impl Nadic {
     pub fn new(cpu: Cpu, root: &Integer) -> Self {
-        let limbs = limbs_of_52(root.significant_bits() + 4).next_multiple_of(TILE);
+        let limbs = limbs_of_52(root.significant_bits() + 4).next_multiple_of(2 * TILE);
         let r = Integer::from(1) << (52 * limbs) as u32;
         let square = Integer::from(root.square_ref());
         let multiple = (Integer::from(&r / root) + 1u32) * root;
@@ -52,14 +53,22 @@ impl Nadic {
     }
 }
 
+impl Nadic {
+    /// Whether both digits are below 4N.
+    fn in_range(&self, x: &[Vector]) -> bool {
+        let mut digits = x.chunks_exact(self.square.root.limbs.len());
+        digits.all(|digit| below(digit, 4, &self.square.root))
+    }
+}
+
 impl Form for Nadic {
     fn limbs(&self) -> usize {
         2 * self.square.root.limbs.len()
     }
 
     fn scratch(&self) -> usize {
-        // Quotients of a product; two more numbers on the way in and out.
-        self.square.root.limbs.len() + 2 * self.limbs()
+        // Of a product; two more numbers on the way in and out.
+        NADIC_SCRATCH * self.square.root.limbs.len() + 2 * self.limbs()
     }
 
     fn one(&self) -> &[Vector] {
@@ -74,14 +83,21 @@ impl Form for Nadic {
         scratch: &mut [Vector],
         ahead: &[Vector],
     ) {
-        let quotients = &mut scratch[..self.square.root.limbs.len()];
         self.cpu
-            .multiply_nadic(out, a, b, &self.square, quotients, ahead);
+            .multiply_nadic(out, a, b, &self.square, scratch, ahead);
+        debug_assert!(self.in_range(out));
     }
 
-    fn square(&self, out: &mut [Vector], a: &[Vector], scratch: &mut [Vector]) {
-        let quotients = &mut scratch[..self.square.root.limbs.len()];
-        self.cpu.square_nadic(out, a, &self.square, quotients);
+    fn square(
+        &self,
+        out: &mut [Vector],
+        a: &[Vector],
+        scratch: &mut [Vector],
+        scan: &mut Scan<'_>,
+    ) {
+        debug_assert!(self.in_range(a));
+        self.cpu.square_nadic(out, a, &self.square, scratch, scan);
+        debug_assert!(self.in_range(out));
     }
 
     /// x = l + r·R with l below R and r below N²/R < N: l·R²/R + r·R³/R, without a division. As
@@ -98,6 +114,7 @@ impl Form for Nadic {
         self.multiply(out, operand, &self.r_squared, scratch, &[]);
         self.cpu.add(&mut out[..h], &high[..h]);
         self.cpu.add(&mut out[h..], &high[h..]);
+        debug_assert!(self.in_range(out));
     }
 
     /// Times 1, digits are at most N and N + 1. Making the first canonical may carry one more into
@@ -109,6 +126,7 @@ impl Form for Nadic {
         let (first, second) = digits.split_at_mut(h);
         let carry = self.cpu.reduce_once(first, &self.square.root, 0);
         self.cpu.reduce_once(second, &self.square.root, carry);
+        debug_assert!(below(first, 1, &self.square.root) && below(second, 1, &self.square.root));
         self.cpu.product(out, first, second, &self.square.root);
     }
 }
