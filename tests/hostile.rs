@@ -40,8 +40,7 @@ fn recorded(parties: &Parties) -> Vec<Vec<u8>> {
     let net = IntegerMlp::draw(config, Some([3; 32])).unwrap();
     let mut net = net.encrypt(&parties.key, &Random::os()).unwrap();
     net.train_step(&session, &x, &x, 0.1).unwrap();
-    let requests = requests.lock().unwrap().clone();
-    requests
+    requests.lock().unwrap().clone()
 }
 
 fn fixture() -> &'static Fixture {
