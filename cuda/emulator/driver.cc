@@ -137,7 +137,7 @@ API cuMemcpyHtoD_v2(u64 to, const void *from, size_t bytes) { return copy((void 
 API cuMemcpyDtoH_v2(void *to, u64 from, size_t bytes) { return copy(to, (void *)from, bytes, from); }
 API cuMemcpyHtoDAsync_v2(u64 to, const void *from, size_t bytes, void *) { return copy((void *)to, from, bytes, to); }
 API cuMemcpyDtoHAsync_v2(void *to, u64 from, size_t bytes, void *) { return copy(to, (void *)from, bytes, from); }
-API cuMemcpyDtoDAsync_v2(u64 to, u64 from, size_t bytes, void *) {
+API cuMemcpyDtoD_v2(u64 to, u64 from, size_t bytes) {
   {
     std::lock_guard<std::mutex> hold(lock);
     if (!inside(from, bytes)) return INVALID_VALUE;
@@ -151,7 +151,6 @@ API cuMemsetD8_v2(u64 p, unsigned char v, size_t bytes) {
   memset((void *)p, v, bytes);
   return OK;
 }
-API cuMemsetD8Async(u64 p, unsigned char v, size_t bytes, void *) { return cuMemsetD8_v2(p, v, bytes); }
 
 API cuStreamCreateWithPriority(void **s, unsigned, int) { return *s = malloc(1), state(); }
 API cuStreamDestroy_v2(void *s) { return free(s), OK; }

@@ -1,0 +1,436 @@
+//! [`Ring`] and [`Block`]: what the table's handles are, and its operations.
+
+use crate::device::{Device, SIZES, clear, zeroed};
+use crate::failure::{Failure, Result};
+use crate::table::{Evaluation, NADIC, NO_PRODUCT, PLAIN, Step};
+use cust::memory::{CopyDestination, DeviceBuffer, DevicePointer, DeviceSlice};
+use std::ffi::c_void;
+
+/// Numbers in a ring's form on the device. Cleared when it is dropped, which must happen with the
+/// device's context current.
+pub struct Block {
+    memory: DeviceBuffer<u32>,
+    count: usize,
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        // A device that fails here keeps nothing either.
+        let _ = clear(&mut self.memory);
+    }
+}
+
+/// Arithmetic modulo one number.
+pub struct Ring {
+    /// Index into [`SIZES`].
+    size: usize,
+    form: &'static str,
+    /// 32-bit words a number.
+    words: usize,
+    constants: DeviceBuffer<u32>,
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        // Factors of a key are moduli too.
+        let _ = clear(&mut self.constants);
+    }
+}
+
+/// The smallest size that holds `bits` bits.
+pub fn size_for(bits: u32) -> Option<usize> {
+    SIZES.iter().position(|s| bits <= s.bits)
+}
+
+fn pointer(memory: &DeviceSlice<u32>, words: usize) -> DevicePointer<u32> {
+    memory.as_device_ptr().wrapping_add(words)
+}
+
+fn or_null(block: Option<&Block>) -> DevicePointer<u32> {
+    block.map_or(DevicePointer::null(), |b| pointer(&b.memory, 0))
+}
+
+fn counted(what: &str, value: usize) -> Result<u32> {
+    u32::try_from(value).map_err(|_| Failure::memory(format!("{value} {what}, the limit is 2^32")))
+}
+
+/// A kernel's arguments, as pointers to them.
+macro_rules! arguments {
+    ($($argument:expr),* $(,)?) => {
+        &[$(&raw const $argument as *mut c_void),*]
+    };
+}
+
+impl Ring {
+    pub fn new(device: &mut Device, form: u32, bits: u32, constants: &[u32]) -> Result<Self> {
+        let size = size_for(bits).ok_or_else(|| {
+            Failure::argument(format!(
+                "a modulus of {bits} bits is too large for the kernels"
+            ))
+        })?;
+        let height = SIZES[size].height;
+        let (form, digits) = match form {
+            PLAIN => ("plain", 1),
+            NADIC => ("nadic", 2),
+            other => return Err(Failure::argument(format!("form {other} is not known"))),
+        };
+        let words = digits * height;
+        let wanted = 2 * height + 3 * words + 1;
+        if constants.len() != wanted || constants[0] % 2 == 0 {
+            return Err(Failure::argument(format!(
+                "{} words of constants for an odd modulus, {wanted} are wanted",
+                constants.len()
+            )));
+        }
+        device.load(size)?;
+        // Kernels read four words at a time.
+        let mut memory = zeroed(wanted + 3)?;
+        memory.index(0..wanted).copy_from(constants)?;
+        Ok(Self {
+            size,
+            form,
+            words,
+            constants: std::mem::replace(&mut memory, zeroed(1)?),
+        })
+    }
+
+    fn block(&self, count: usize) -> Result<Block> {
+        let words = count
+            .checked_mul(self.words)
+            .ok_or_else(|| Failure::memory("a block's size overflows"))?;
+        Ok(Block {
+            memory: zeroed(words)?,
+            count,
+        })
+    }
+
+    fn launch(
+        &self,
+        device: &Device,
+        what: &str,
+        count: usize,
+        arguments: &[*mut c_void],
+    ) -> Result<()> {
+        let size = &SIZES[self.size];
+        let kernel = format!("{}_{}_{what}", self.form, size.bits);
+        // SAFETY: callers pass what kernels.h declares, sizes checked, and wait before they free.
+        unsafe { device.launch(self.size, &kernel, count * size.threads as usize, arguments) }
+    }
+
+    pub fn enter(&self, device: &mut Device, canonical: &[u64], width: usize) -> Result<Block> {
+        if width == 0 || 2 * width > self.words || !canonical.len().is_multiple_of(width) {
+            return Err(Failure::argument(format!(
+                "numbers of {width} limbs, at most {} fit",
+                self.words / 2
+            )));
+        }
+        let words = self.words;
+        let out = self.block(canonical.len() / width)?;
+        device.send(
+            out.count,
+            words,
+            |first, pinned| {
+                let numbers = canonical[first * width..].chunks_exact(width);
+                for (row, number) in pinned.chunks_exact_mut(words).zip(numbers) {
+                    row.fill(0);
+                    for (pair, limb) in row.chunks_exact_mut(2).zip(number) {
+                        pair.copy_from_slice(&[*limb as u32, (*limb >> 32) as u32]);
+                    }
+                }
+            },
+            |device, first, staged| {
+                let count = staged.len() / words;
+                let to = pointer(&out.memory, first * words);
+                let (constants, from) = (pointer(&self.constants, 0), pointer(staged, 0));
+                let number = count as u32;
+                self.launch(
+                    device,
+                    "enter",
+                    count,
+                    arguments![constants, to, from, number],
+                )
+            },
+        )?;
+        Ok(out)
+    }
+
+    pub fn leave(
+        &self,
+        device: &mut Device,
+        block: &Block,
+        canonical: &mut [u64],
+        width: usize,
+    ) -> Result<()> {
+        if 2 * width > self.words || canonical.len() != block.count * width {
+            return Err(Failure::argument(format!(
+                "room for {} limbs, {} numbers of {width} limbs come",
+                canonical.len(),
+                block.count
+            )));
+        }
+        let words = self.words;
+        device.fetch(
+            block.count,
+            words,
+            |device, first, staged| {
+                let count = staged.len() / words;
+                let from = pointer(&block.memory, first * words);
+                let (constants, to) = (pointer(&self.constants, 0), pointer(staged, 0));
+                let number = count as u32;
+                self.launch(
+                    device,
+                    "leave",
+                    count,
+                    arguments![constants, to, from, number],
+                )
+            },
+            |first, pinned| {
+                let numbers = canonical[first * width..].chunks_exact_mut(width);
+                for (row, number) in pinned.chunks_exact(words).zip(numbers) {
+                    for (pair, limb) in row.chunks_exact(2).zip(number) {
+                        *limb = u64::from(pair[0]) | u64::from(pair[1]) << 32;
+                    }
+                }
+            },
+        )
+    }
+
+    pub fn gather(&self, device: &mut Device, source: &Block, indices: &[u32]) -> Result<Block> {
+        if let Some(i) = indices.iter().find(|&&i| i as usize >= source.count) {
+            return Err(Failure::argument(format!(
+                "index {i} of {} numbers",
+                source.count
+            )));
+        }
+        let out = self.block(indices.len())?;
+        if !indices.is_empty() {
+            let places = upload(indices)?;
+            let (count, words) = (counted("indices", indices.len())?, self.words as u32);
+            let (to, from, at) = (
+                pointer(&out.memory, 0),
+                pointer(&source.memory, 0),
+                pointer(&places, 0),
+            );
+            let kernel = format!("any_{}_gather", SIZES[self.size].bits);
+            let threads = indices.len() * self.words / 4;
+            // SAFETY: indices are checked above, the output has their number; finish() waits.
+            unsafe {
+                device.launch(
+                    self.size,
+                    &kernel,
+                    threads,
+                    arguments![to, from, at, words, count],
+                )?;
+            }
+            device.finish()?;
+        }
+        Ok(out)
+    }
+
+    pub fn join(&self, device: &mut Device, parts: &[&Block]) -> Result<Block> {
+        let out = self.block(parts.iter().map(|p| p.count).sum())?;
+        let mut at = 0;
+        for part in parts.iter().filter(|p| p.count > 0) {
+            let end = at + part.count * self.words;
+            let mut target = out.memory.index(at..end);
+            target.copy_from(&part.memory.index(0..end - at))?;
+            at = end;
+        }
+        device.finish()?;
+        Ok(out)
+    }
+
+    pub fn multiply(&self, device: &mut Device, a: &Block, b: &Block) -> Result<Block> {
+        if a.count != b.count {
+            return Err(Failure::argument(format!(
+                "{} numbers times {}",
+                a.count, b.count
+            )));
+        }
+        let out = self.block(a.count)?;
+        if a.count > 0 {
+            let (constants, to) = (pointer(&self.constants, 0), pointer(&out.memory, 0));
+            let (x, y) = (pointer(&a.memory, 0), pointer(&b.memory, 0));
+            let count = counted("numbers", a.count)?;
+            self.launch(
+                device,
+                "multiply",
+                a.count,
+                arguments![constants, to, x, y, count],
+            )?;
+            device.finish()?;
+        }
+        Ok(out)
+    }
+
+    pub fn tables(
+        &self,
+        device: &mut Device,
+        bases: &Block,
+        start: Option<&Block>,
+        window: u32,
+    ) -> Result<Block> {
+        if window > 16 || start.is_some_and(|s| s.count != bases.count) {
+            return Err(Failure::argument(
+                "a window above 16 bits, or a start of another length",
+            ));
+        }
+        let out = self.block(bases.count << window)?;
+        if bases.count > 0 {
+            let (constants, to) = (pointer(&self.constants, 0), pointer(&out.memory, 0));
+            let (from, first) = (pointer(&bases.memory, 0), or_null(start));
+            let count = counted("numbers", bases.count)?;
+            let arguments = arguments![constants, to, from, first, window, count];
+            self.launch(device, "tables", bases.count, arguments)?;
+            device.finish()?;
+        }
+        Ok(out)
+    }
+
+    /// All that an evaluation reads is checked first: a kernel cannot.
+    pub fn evaluate(&self, device: &mut Device, wanted: &Checked<'_>) -> Result<Block> {
+        let out = self.block(wanted.outputs)?;
+        if wanted.outputs == 0 {
+            return Ok(out);
+        }
+        let flat: Vec<u32> = wanted
+            .steps
+            .iter()
+            .flat_map(|s| [s.squarings, s.column, s.first, s.at])
+            .collect();
+        let steps = upload(&flat)?;
+        let slots = wanted.slots.map(upload).transpose()?;
+        let mut exponents = upload(wanted.exponents)?;
+        let (constants, to) = (pointer(&self.constants, 0), pointer(&out.memory, 0));
+        let (start, table) = (or_null(wanted.start), or_null(wanted.table));
+        let (steps, step_count) = (pointer(&steps, 0), counted("steps", wanted.steps.len())?);
+        let slots = slots
+            .as_ref()
+            .map_or(DevicePointer::null(), |s| pointer(s, 0));
+        let (columns, words) = (wanted.columns as u32, wanted.exponent_words as u32);
+        let digits = pointer(&exponents, 0);
+        let (by_output, by_column) = (wanted.output_stride as u32, wanted.column_stride as u32);
+        let (window, count) = (wanted.window, counted("outputs", wanted.outputs)?);
+        let done = self
+            .launch(
+                device,
+                "evaluate",
+                wanted.outputs,
+                arguments![
+                    constants, to, start, table, steps, step_count, slots, columns, digits, words,
+                    by_output, by_column, window, count,
+                ],
+            )
+            .and_then(|()| device.finish());
+        // Exponents may be secret.
+        clear(&mut exponents)?;
+        done.map(|()| out)
+    }
+}
+
+fn upload(words: &[u32]) -> Result<DeviceBuffer<u32>> {
+    let memory = zeroed(words.len())?;
+    if !words.is_empty() {
+        memory.index(0..words.len()).copy_from(words)?;
+    }
+    Ok(memory)
+}
+
+/// An [`Evaluation`] with slices in place of pointers, in which every access is within bounds.
+pub struct Checked<'a> {
+    outputs: usize,
+    start: Option<&'a Block>,
+    table: Option<&'a Block>,
+    steps: &'a [Step],
+    slots: Option<&'a [u32]>,
+    columns: usize,
+    exponents: &'a [u32],
+    exponent_words: usize,
+    output_stride: usize,
+    column_stride: usize,
+    window: u32,
+}
+
+impl<'a> Checked<'a> {
+    /// # Safety
+    /// Pointers are NULL where the table allows it, or valid for `'a` with the lengths given.
+    pub unsafe fn new(e: &'a Evaluation) -> Result<Self> {
+        let slice = |from: *const u32, length: Option<usize>| -> Result<&'a [u32]> {
+            let length = length.ok_or_else(|| Failure::argument("a length overflows"))?;
+            // SAFETY: the contract.
+            unsafe { crate::slice(from, length) }
+        };
+        let slots = match e.slots.is_null() {
+            true => None,
+            false => Some(slice(e.slots, e.outputs.checked_mul(e.columns))?),
+        };
+        let exponents = slice(e.exponents, e.exponent_count.checked_mul(e.exponent_words))?;
+        // SAFETY: the contract.
+        let (start, table, steps) = unsafe {
+            (
+                e.start.cast::<Block>().as_ref(),
+                e.table.cast::<Block>().as_ref(),
+                crate::slice(e.steps, e.step_count)?,
+            )
+        };
+        let checked = Self {
+            outputs: e.outputs,
+            start,
+            table,
+            steps,
+            slots,
+            columns: e.columns,
+            exponents,
+            exponent_words: e.exponent_words,
+            output_stride: e.output_stride,
+            column_stride: e.column_stride,
+            window: e.window,
+        };
+        match checked.within_bounds(e.exponent_count) {
+            true => Ok(checked),
+            false => Err(Failure::argument(
+                "an evaluation reads outside its operands",
+            )),
+        }
+    }
+
+    fn within_bounds(&self, exponent_count: usize) -> bool {
+        if self.outputs == 0 {
+            return true;
+        }
+        let rows = 1usize << self.window.min(16);
+        let largest_slot = self
+            .slots
+            .map_or(0, |s| s.iter().copied().max().unwrap_or(0));
+        let last_exponent = (self.outputs - 1)
+            .checked_mul(self.output_stride)
+            .and_then(|o| {
+                o.checked_add(
+                    self.columns
+                        .max(1)
+                        .checked_sub(1)?
+                        .checked_mul(self.column_stride)?,
+                )
+            });
+        let small = |n: usize| u32::try_from(n).is_ok();
+        self.window <= 16
+            && self.start.is_none_or(|s| s.count == self.outputs)
+            && [
+                self.columns,
+                self.exponent_words,
+                self.output_stride,
+                self.column_stride,
+            ]
+            .into_iter()
+            .all(small)
+            && small(self.exponents.len())
+            && (self.window == 0 || last_exponent.is_some_and(|l| l < exponent_count))
+            && self.steps.iter().filter(|s| s.at != NO_PRODUCT).all(|s| {
+                let last = largest_slot as usize * rows + s.first as usize + rows;
+                (s.column as usize) < self.columns.max(1)
+                    && self.table.is_some_and(|t| last <= t.count)
+                    && (self.window == 0
+                        || (s.at as usize) < 32 * self.exponent_words.saturating_sub(1))
+            })
+    }
+}
