@@ -77,6 +77,45 @@ def compile_size(library: ctypes.CDLL, bits: int, architecture: str) -> tuple[by
     return (code if real else code.rstrip(b"\0")), log
 
 
+def resources(library: ctypes.CDLL) -> str:
+    """A table of registers, spilled bytes, shared memory and code size, for people and for limits."""
+    lines = ["# architecture kernel registers spilled-bytes shared-bytes code-bytes"]
+    for architecture in REAL:
+        for bits in sizes():
+            cubin, log = compile_size(library, bits, architecture)
+            codes = code_sizes(cubin)
+            for name, spilled, used in re.findall(
+                r"entry function '(\w+)'.*?(\d+) bytes spill stores.*?Used ([^\n]*)", log, re.S
+            ):
+                registers = re.search(r"(\d+) registers", used)
+                shared = re.search(r"(\d+) bytes smem", used)
+                assert registers, used
+                row = (registers[1], spilled, shared[1] if shared else "0", str(codes[name]))
+                lines.append(" ".join((architecture, name, *row)))
+    return "\n".join([lines[0], *sorted(lines[1:])]) + "\n"
+
+
+def code_sizes(cubin: bytes) -> dict[str, int]:
+    """Bytes of the sections .text.<kernel> of a 64-bit ELF file."""
+    start, entry, count, names_at = (
+        int.from_bytes(cubin[at : at + size], "little")
+        for at, size in ((40, 8), (58, 2), (60, 2), (62, 2))
+    )
+    headers = [cubin[start + i * entry : start + (i + 1) * entry] for i in range(count)]
+
+    def field(header: bytes, at: int, size: int) -> int:
+        return int.from_bytes(header[at : at + size], "little")
+
+    names = cubin[field(headers[names_at], 24, 8) :]
+    found = {}
+    for header in headers:
+        at = field(header, 0, 4)
+        name = names[at : names.index(b"\0", at)].decode()
+        if name.startswith(".text."):
+            found[name[len(".text.") :]] = field(header, 32, 8)
+    return found
+
+
 def main() -> None:
     """Writes, or checks, everything in ptx/."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])

@@ -4,9 +4,11 @@
 // copies outside an allocation, use of freed memory. The environment makes it fail on purpose:
 //
 //   SMLP_DOUBLE_DEVICES=0        there is no device
+//   SMLP_DOUBLE_REFUSE_PTX=1     no module loads (error 222: the driver is too old)
 //   SMLP_DOUBLE_FAIL_AFTER=N     the N-th launch and everything after it fails (error 700)
 //   SMLP_DOUBLE_MEMORY=BYTES     allocations beyond that fail (error 2)
-//   SMLP_DOUBLE_REPORT=FILE      writes launches, live allocations and uncleared secrets at exit
+//   SMLP_DOUBLE_REPORT=FILE      adds a line to the file at exit: launches, blocks that were freed
+//                                without being cleared, blocks that were not freed
 #include "launch.h"
 #include <atomic>
 #include <chrono>
@@ -16,7 +18,7 @@
 
 namespace {
 
-enum { OK = 0, OUT_OF_MEMORY = 2, NOT_INITIALISED = 3, NO_DEVICE = 100, INVALID_VALUE = 1, BAD_IMAGE = 218, NOT_FOUND = 500, FAILED = 700 };
+enum { OK = 0, OUT_OF_MEMORY = 2, NOT_INITIALISED = 3, NO_DEVICE = 100, INVALID_VALUE = 1, BAD_IMAGE = 218, UNSUPPORTED_PTX = 222, NOT_FOUND = 500, FAILED = 700 };
 
 long setting(const char *name, long otherwise) {
   const char *text = getenv(name);
@@ -25,7 +27,7 @@ long setting(const char *name, long otherwise) {
 
 std::mutex lock;
 std::map<u64, size_t> allocations; // start → bytes
-size_t in_use, launches;
+size_t in_use, launches, uncleared;
 bool broken, initialised;
 
 bool inside(u64 at, size_t bytes) {
@@ -79,6 +81,7 @@ API cuGetErrorName(int, const char **text) { return *text = "DOUBLE", OK; }
 
 API cuModuleLoadDataEx(void **m, const void *image, unsigned, int *, void **) {
   if (state()) return state();
+  if (setting("SMLP_DOUBLE_REFUSE_PTX", 0)) return UNSUPPORTED_PTX;
   std::string ptx((const char *)image);
   // A whole PTX text ends with the brace of its last kernel.
   size_t end = ptx.find_last_not_of(" \n\t");
@@ -115,6 +118,10 @@ API cuMemFree_v2(u64 p) {
   auto found = allocations.find(p);
   if (found == allocations.end()) return INVALID_VALUE;
   in_use -= found->second;
+  const unsigned char *bytes = (const unsigned char *)p;
+  bool clear = true;
+  for (size_t i = 0; i < found->second; i++) clear &= bytes[i] == 0;
+  uncleared += !clear && !broken;
   allocations.erase(found);
   free((void *)p);
   return state();
@@ -189,7 +196,7 @@ struct Report {
     const char *path = getenv("SMLP_DOUBLE_REPORT");
     FILE *file = path ? fopen(path, "a") : nullptr;
     if (!file) return;
-    fprintf(file, "launches %zu allocations %zu\n", launches, allocations.size());
+    fprintf(file, "launches %zu uncleared %zu unfreed %zu\n", launches, uncleared, allocations.size());
     fclose(file);
   }
 } report;

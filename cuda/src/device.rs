@@ -10,11 +10,14 @@ use crate::failure::{Failure, Result};
 use cust::context::legacy::CurrentContext;
 use cust::device::DeviceAttribute;
 use cust::event::{Event, EventFlags};
-use cust::memory::{AsyncCopyDestination, DeviceBuffer, DeviceSlice, LockedBuffer};
+use cust::memory::{
+    AsyncCopyDestination, CopyDestination, DeviceBuffer, DevicePointer, DeviceSlice, LockedBuffer,
+};
 use cust::module::Module;
 use cust::prelude::{Context, CudaFlags, StreamFlags};
 use cust::stream::{Stream, StreamWaitEventFlags};
 use std::ffi::c_void;
+use std::ops::Range;
 use zeroize::Zeroize;
 
 /// Threads a block, as in kernels/kernels.h.
@@ -57,7 +60,7 @@ sizes! {
 /// A piece of a batch on its way: pinned memory, and the same much on the device.
 struct Lane {
     pinned: LockedBuffer<u32>,
-    staged: DeviceBuffer<u32>,
+    staged: Memory,
     /// Recorded when both may be used again.
     done: Option<Event>,
 }
@@ -96,12 +99,12 @@ impl Device {
         let lane = || -> Result<Lane> {
             Ok(Lane {
                 pinned: LockedBuffer::new(&0, PIECE)?,
-                staged: zeroed(PIECE)?,
+                staged: Memory::new(PIECE)?,
                 done: None,
             })
         };
         let multiprocessors = device.get_attribute(DeviceAttribute::MultiprocessorCount)?;
-        Ok(Self {
+        let mut opened = Self {
             name: device.name()?,
             multiprocessors: multiprocessors.unsigned_abs(),
             compute: stream()?,
@@ -109,7 +112,10 @@ impl Device {
             lanes: [lane()?, lane()?],
             modules: SIZES.iter().map(|_| None).collect(),
             context,
-        })
+        };
+        // A driver that takes the smallest kernels takes them all.
+        opened.load(0)?;
+        Ok(opened)
     }
 
     pub fn describe(&self) -> String {
@@ -197,7 +203,7 @@ impl Device {
             }
             let used = words * step.min(rows - first);
             fill(first, &mut lane.pinned[..used]);
-            let mut staged = lane.staged.index(0..used);
+            let mut staged = lane.staged.slice(0..used);
             // SAFETY: neither buffer is touched before `done` below, and both live in the device.
             unsafe { staged.async_copy_from(&lane.pinned[..used], &self.copies)? };
             self.order(&self.copies, &self.compute)?;
@@ -224,7 +230,7 @@ impl Device {
             let mut next = None;
             if let Some((piece, first)) = piece {
                 let used = words * step.min(rows - first);
-                let staged = self.lanes[piece % 2].staged.index(0..used);
+                let staged = self.lanes[piece % 2].staged.slice(0..used);
                 produce(self, first, &staged)?;
                 self.order(&self.compute, &self.copies)?;
                 let pinned = &mut self.lanes[piece % 2].pinned[..used];
@@ -264,24 +270,54 @@ impl Device {
         for lane in &mut self.lanes {
             lane.done = None;
             lane.pinned.zeroize();
-            clear(&mut lane.staged)?;
+            lane.staged.clear()?;
         }
         Ok(())
     }
 }
 
-/// Memory of zeros. (cust refuses to allocate nothing.)
-pub fn zeroed(words: usize) -> Result<DeviceBuffer<u32>> {
-    if words as u64 >= 1 << 32 {
-        // Kernels count words in 32 bits.
-        return Err(Failure::memory(format!(
-            "{words} words in one block, the limit is 2^32"
-        )));
+/// Words on the device, zeros at first. Cleared before they are freed, since any number may be
+/// secret; that must happen with the device's context current.
+pub struct Memory(DeviceBuffer<u32>);
+
+impl Memory {
+    pub fn new(words: usize) -> Result<Self> {
+        if words as u64 >= 1 << 32 {
+            // Kernels count words in 32 bits.
+            return Err(Failure::memory(format!(
+                "{words} words in one block, the limit is 2^32"
+            )));
+        }
+        // cust refuses to allocate nothing.
+        Ok(Self(DeviceBuffer::zeroed(words.max(1))?))
     }
-    Ok(DeviceBuffer::zeroed(words.max(1))?)
+
+    /// A copy of `words`.
+    pub fn upload(words: &[u32]) -> Result<Self> {
+        let memory = Self::new(words.len())?;
+        if !words.is_empty() {
+            memory.0.index(0..words.len()).copy_from(words)?;
+        }
+        Ok(memory)
+    }
+
+    /// The place of word `at`.
+    pub fn pointer(&self, at: usize) -> DevicePointer<u32> {
+        self.0.as_device_ptr().wrapping_add(at)
+    }
+
+    pub fn slice(&self, range: Range<usize>) -> DeviceSlice<u32> {
+        self.0.index(range)
+    }
+
+    fn clear(&mut self) -> Result<()> {
+        Ok(self.0.set_8(0)?)
+    }
 }
 
-/// Overwrites memory with zeros.
-pub fn clear(memory: &mut DeviceBuffer<u32>) -> Result<()> {
-    Ok(memory.set_8(0)?)
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // A device that fails here keeps nothing either.
+        let _ = self.clear();
+    }
 }

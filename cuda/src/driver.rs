@@ -2,7 +2,8 @@
 //! first of them is called: the plugin links and loads on machines that have no driver.
 
 use libloading::Library;
-use std::ffi::{c_char, c_int, c_uint, c_void};
+use std::cell::Cell;
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::sync::OnceLock;
 
 /// Error codes of the driver, for what it cannot say itself.
@@ -22,8 +23,35 @@ pub fn library() -> Result<&'static Library, &'static str> {
         .map_err(String::as_str)
 }
 
+thread_local! {
+    static LAST: Cell<c_uint> = const { Cell::new(0) };
+}
+
+/// The last error of this thread as the driver gave it: cust does not know all codes.
+pub fn last_error() -> c_uint {
+    LAST.get()
+}
+
+/// The driver's words for an error.
+pub fn describe(code: c_uint) -> String {
+    if let Err(reason) = library() {
+        return reason.to_string();
+    }
+    let mut text = std::ptr::null();
+    // SAFETY: the place is valid; the driver's texts are static.
+    unsafe {
+        if cuGetErrorString(code, &raw mut text) != 0 || text.is_null() {
+            return "unknown to the driver".to_string();
+        }
+        CStr::from_ptr(text).to_string_lossy().into_owned()
+    }
+}
+
 /// cust has an enum of error codes; what newer drivers return besides must not become a value of it.
 fn known(code: c_uint) -> c_uint {
+    if code != 0 {
+        LAST.set(code);
+    }
     match code {
         0..=8 | 34 | 100..=102 | 200..=202 | 205..=224 | 300..=304 | 400 | 401 | 500 | 600 => code,
         700..=705 | 708..=720 | 800..=809 | 900..=911 => code,

@@ -1,6 +1,6 @@
 //! What can go wrong, as the codes of the table, with the text that `last_error` gives.
 
-use crate::table;
+use crate::{driver, table};
 use cust::error::CudaError;
 use std::cell::RefCell;
 use std::ffi::c_char;
@@ -33,16 +33,15 @@ impl From<CudaError> for Failure {
             CudaError::OutOfMemory => table::OUT_OF_MEMORY,
             _ => table::DEVICE_FAILED,
         };
-        let text = format!("CUDA error {}: {}", error as u32, describe(error));
+        let text = match error as u32 {
+            // cust's own.
+            100_100.. => error.to_string(),
+            _ => {
+                let code = driver::last_error();
+                format!("CUDA error {code}: {}", driver::describe(code))
+            }
+        };
         Self { code, text }
-    }
-}
-
-/// The driver's words, or cust's name where the driver cannot be asked.
-pub fn describe(error: CudaError) -> String {
-    match crate::driver::library() {
-        Ok(_) => error.to_string(),
-        Err(reason) => reason.to_string(),
     }
 }
 

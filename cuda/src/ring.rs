@@ -1,23 +1,16 @@
 //! [`Ring`] and [`Block`]: what the table's handles are, and its operations.
 
-use crate::device::{Device, SIZES, clear, zeroed};
+use crate::device::{Device, Memory, SIZES};
 use crate::failure::{Failure, Result};
 use crate::table::{Evaluation, NADIC, NO_PRODUCT, PLAIN, Step};
-use cust::memory::{CopyDestination, DeviceBuffer, DevicePointer, DeviceSlice};
+use cust::memory::{CopyDestination, DevicePointer};
 use std::ffi::c_void;
+use zeroize::Zeroizing;
 
-/// Numbers in a ring's form on the device. Cleared when it is dropped, which must happen with the
-/// device's context current.
+/// Numbers in a ring's form on the device.
 pub struct Block {
-    memory: DeviceBuffer<u32>,
+    memory: Memory,
     count: usize,
-}
-
-impl Drop for Block {
-    fn drop(&mut self) {
-        // A device that fails here keeps nothing either.
-        let _ = clear(&mut self.memory);
-    }
 }
 
 /// Arithmetic modulo one number.
@@ -27,14 +20,7 @@ pub struct Ring {
     form: &'static str,
     /// 32-bit words a number.
     words: usize,
-    constants: DeviceBuffer<u32>,
-}
-
-impl Drop for Ring {
-    fn drop(&mut self) {
-        // Factors of a key are moduli too.
-        let _ = clear(&mut self.constants);
-    }
+    constants: Memory,
 }
 
 /// The smallest size that holds `bits` bits.
@@ -42,12 +28,8 @@ pub fn size_for(bits: u32) -> Option<usize> {
     SIZES.iter().position(|s| bits <= s.bits)
 }
 
-fn pointer(memory: &DeviceSlice<u32>, words: usize) -> DevicePointer<u32> {
-    memory.as_device_ptr().wrapping_add(words)
-}
-
 fn or_null(block: Option<&Block>) -> DevicePointer<u32> {
-    block.map_or(DevicePointer::null(), |b| pointer(&b.memory, 0))
+    block.map_or(DevicePointer::null(), |b| b.memory.pointer(0))
 }
 
 fn counted(what: &str, value: usize) -> Result<u32> {
@@ -83,14 +65,14 @@ impl Ring {
             )));
         }
         device.load(size)?;
-        // Kernels read four words at a time.
-        let mut memory = zeroed(wanted + 3)?;
-        memory.index(0..wanted).copy_from(constants)?;
+        // The last word is read as one of four.
+        let mut padded = Zeroizing::new(constants.to_vec());
+        padded.extend([0; 3]);
         Ok(Self {
             size,
             form,
             words,
-            constants: std::mem::replace(&mut memory, zeroed(1)?),
+            constants: Memory::upload(&padded)?,
         })
     }
 
@@ -99,7 +81,7 @@ impl Ring {
             .checked_mul(self.words)
             .ok_or_else(|| Failure::memory("a block's size overflows"))?;
         Ok(Block {
-            memory: zeroed(words)?,
+            memory: Memory::new(words)?,
             count,
         })
     }
@@ -140,8 +122,8 @@ impl Ring {
             },
             |device, first, staged| {
                 let count = staged.len() / words;
-                let to = pointer(&out.memory, first * words);
-                let (constants, from) = (pointer(&self.constants, 0), pointer(staged, 0));
+                let to = out.memory.pointer(first * words);
+                let (constants, from) = (self.constants.pointer(0), staged.as_device_ptr());
                 let number = count as u32;
                 self.launch(
                     device,
@@ -174,8 +156,8 @@ impl Ring {
             words,
             |device, first, staged| {
                 let count = staged.len() / words;
-                let from = pointer(&block.memory, first * words);
-                let (constants, to) = (pointer(&self.constants, 0), pointer(staged, 0));
+                let from = block.memory.pointer(first * words);
+                let (constants, to) = (self.constants.pointer(0), staged.as_device_ptr());
                 let number = count as u32;
                 self.launch(
                     device,
@@ -204,12 +186,12 @@ impl Ring {
         }
         let out = self.block(indices.len())?;
         if !indices.is_empty() {
-            let places = upload(indices)?;
+            let places = Memory::upload(indices)?;
             let (count, words) = (counted("indices", indices.len())?, self.words as u32);
             let (to, from, at) = (
-                pointer(&out.memory, 0),
-                pointer(&source.memory, 0),
-                pointer(&places, 0),
+                out.memory.pointer(0),
+                source.memory.pointer(0),
+                places.pointer(0),
             );
             let kernel = format!("any_{}_gather", SIZES[self.size].bits);
             let threads = indices.len() * self.words / 4;
@@ -232,8 +214,8 @@ impl Ring {
         let mut at = 0;
         for part in parts.iter().filter(|p| p.count > 0) {
             let end = at + part.count * self.words;
-            let mut target = out.memory.index(at..end);
-            target.copy_from(&part.memory.index(0..end - at))?;
+            let mut target = out.memory.slice(at..end);
+            target.copy_from(&part.memory.slice(0..end - at))?;
             at = end;
         }
         device.finish()?;
@@ -249,8 +231,8 @@ impl Ring {
         }
         let out = self.block(a.count)?;
         if a.count > 0 {
-            let (constants, to) = (pointer(&self.constants, 0), pointer(&out.memory, 0));
-            let (x, y) = (pointer(&a.memory, 0), pointer(&b.memory, 0));
+            let (constants, to) = (self.constants.pointer(0), out.memory.pointer(0));
+            let (x, y) = (a.memory.pointer(0), b.memory.pointer(0));
             let count = counted("numbers", a.count)?;
             self.launch(
                 device,
@@ -277,8 +259,8 @@ impl Ring {
         }
         let out = self.block(bases.count << window)?;
         if bases.count > 0 {
-            let (constants, to) = (pointer(&self.constants, 0), pointer(&out.memory, 0));
-            let (from, first) = (pointer(&bases.memory, 0), or_null(start));
+            let (constants, to) = (self.constants.pointer(0), out.memory.pointer(0));
+            let (from, first) = (bases.memory.pointer(0), or_null(start));
             let count = counted("numbers", bases.count)?;
             let arguments = arguments![constants, to, from, first, window, count];
             self.launch(device, "tables", bases.count, arguments)?;
@@ -298,17 +280,17 @@ impl Ring {
             .iter()
             .flat_map(|s| [s.squarings, s.column, s.first, s.at])
             .collect();
-        let steps = upload(&flat)?;
-        let slots = wanted.slots.map(upload).transpose()?;
-        let mut exponents = upload(wanted.exponents)?;
-        let (constants, to) = (pointer(&self.constants, 0), pointer(&out.memory, 0));
+        let steps = Memory::upload(&flat)?;
+        let slots = wanted.slots.map(Memory::upload).transpose()?;
+        let exponents = Memory::upload(wanted.exponents)?;
+        let (constants, to) = (self.constants.pointer(0), out.memory.pointer(0));
         let (start, table) = (or_null(wanted.start), or_null(wanted.table));
-        let (steps, step_count) = (pointer(&steps, 0), counted("steps", wanted.steps.len())?);
+        let (steps, step_count) = (steps.pointer(0), counted("steps", wanted.steps.len())?);
         let slots = slots
             .as_ref()
-            .map_or(DevicePointer::null(), |s| pointer(s, 0));
+            .map_or(DevicePointer::null(), |s| s.pointer(0));
         let (columns, words) = (wanted.columns as u32, wanted.exponent_words as u32);
-        let digits = pointer(&exponents, 0);
+        let digits = exponents.pointer(0);
         let (by_output, by_column) = (wanted.output_stride as u32, wanted.column_stride as u32);
         let (window, count) = (wanted.window, counted("outputs", wanted.outputs)?);
         let done = self
@@ -322,18 +304,8 @@ impl Ring {
                 ],
             )
             .and_then(|()| device.finish());
-        // Exponents may be secret.
-        clear(&mut exponents)?;
         done.map(|()| out)
     }
-}
-
-fn upload(words: &[u32]) -> Result<DeviceBuffer<u32>> {
-    let memory = zeroed(words.len())?;
-    if !words.is_empty() {
-        memory.index(0..words.len()).copy_from(words)?;
-    }
-    Ok(memory)
 }
 
 /// An [`Evaluation`] with slices in place of pointers, in which every access is within bounds.

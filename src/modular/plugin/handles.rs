@@ -62,10 +62,7 @@ impl Plugin {
             return Ok(());
         }
         let text = self.text(self.table.last_error);
-        if code != OUT_OF_MEMORY {
-            // Even a bug had better not be met a thousand times.
-            super::loading::remember(&text);
-        }
+        super::loading::remember(&text, code == OUT_OF_MEMORY);
         if code == DEVICE_FAILED {
             FAILED.store(true, Ordering::Relaxed);
         }

@@ -11,12 +11,14 @@ use libloading::Library;
 use std::ffi::{CStr, OsStr, OsString, c_char};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 const FILE: &str = "libsmlp_cuda.so";
 
-/// What went wrong after loading: the first failure of the device.
+/// What went wrong after loading: the first failure, and how many batches found too little memory.
 static FAILURE: Mutex<Option<String>> = Mutex::new(None);
+static TOO_LARGE: AtomicU64 = AtomicU64::new(0);
 
 /// The plugin, or why there is none.
 pub fn loaded() -> &'static Result<Accelerator, String> {
@@ -39,17 +41,24 @@ pub fn report() -> String {
         Err(reason) => format!("cuda: not used: {reason}"),
         Ok(accelerator) => {
             let failure = FAILURE.lock().unwrap_or_else(PoisonError::into_inner);
-            let device = accelerator.0.describe();
-            match &*failure {
-                None => format!("cuda: {device}"),
-                Some(text) => format!("cuda: {device}; gone over to the CPU: {text}"),
+            let mut text = format!("cuda: {}", accelerator.0.describe());
+            if let Some(failure) = &*failure {
+                text += &format!("; gone over to the CPU: {failure}");
+            }
+            match TOO_LARGE.load(Ordering::Relaxed) {
+                0 => text,
+                n => text + &format!("; {n} batches computed on the CPU for want of memory"),
             }
         }
     }
 }
 
-/// Keeps the first failure for [`report`].
-pub fn remember(failure: &str) {
+/// Keeps a failure for [`report`].
+pub fn remember(failure: &str, too_large: bool) {
+    if too_large {
+        TOO_LARGE.fetch_add(1, Ordering::Relaxed);
+        return;
+    }
     let mut kept = FAILURE.lock().unwrap_or_else(PoisonError::into_inner);
     kept.get_or_insert_with(|| failure.to_string());
 }

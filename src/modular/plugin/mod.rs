@@ -22,8 +22,6 @@ mod numbers;
 mod ring;
 #[allow(dead_code)] // the plugin's side
 mod table;
-#[cfg(test)]
-mod tests;
 
 pub use loading::report;
 
