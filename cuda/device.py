@@ -1,10 +1,11 @@
-"""The kernels from Python, through the CUDA driver alone: for the tests, and for measuring on a GPU.
+"""The kernels from Python, through the CUDA driver alone: for tests, and for measuring on a GPU.
 
 Needs nothing but Python and a `libcuda.so.1`, which may be the test double.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import pathlib
 from collections.abc import Sequence
@@ -40,7 +41,7 @@ class Driver:
             raise DeviceError(f"{name} failed with CUDA error {code}")
 
     def attribute(self, number: int) -> int:
-        """A number of `CUdevice_attribute`: 16 multiprocessors, 13 clock in kHz, 75/76 capability."""
+        """A number of `CUdevice_attribute`: 16 multiprocessors, 13 clock in kHz."""
         value = ctypes.c_int()
         self.call("cuDeviceGetAttribute", ctypes.byref(value), ctypes.c_int(number), self.device)
         return value.value
@@ -60,6 +61,23 @@ class Driver:
     def synchronize(self) -> None:
         """Waits for all work."""
         self.call("cuCtxSynchronize")
+
+    def event(self) -> ctypes.c_void_p:
+        """A new event."""
+        event = ctypes.c_void_p()
+        self.call("cuEventCreate", ctypes.byref(event), ctypes.c_uint(0))
+        return event
+
+    def record(self, event: ctypes.c_void_p) -> None:
+        """Marks what is launched so far."""
+        self.call("cuEventRecord", event, ctypes.c_void_p())
+
+    def elapsed(self, first: ctypes.c_void_p, second: ctypes.c_void_p) -> float:
+        """Seconds between two events; waits for them."""
+        self.call("cuEventSynchronize", second)
+        milliseconds = ctypes.c_float()
+        self.call("cuEventElapsedTime", ctypes.byref(milliseconds), first, second)
+        return milliseconds.value / 1000
 
 
 class Memory:
@@ -234,8 +252,12 @@ class Ring:
         exponent_bits: int = 1,
         strides: tuple[int, int] = (0, 0),
         out: Memory | None = None,
+        clock: contextlib.AbstractContextManager[object] | None = None,
     ) -> Memory:
-        """`steps` are (squarings, column, first, at); kernels/kernels.h says what they do."""
+        """`steps` are (squarings, column, first, at); kernels/kernels.h says what they do.
+
+        The kernel alone, without its operands' transfer, is launched within `clock`.
+        """
         driver = self.kernels.driver
         width = -(-exponent_bits // 32) + 1
         flat = [word for step in steps for word in step]
@@ -245,21 +267,22 @@ class Ring:
         exponent_memory = Memory(driver, len(exponent_words)).write(exponent_words)
         if out is None:
             out = self.memory(count)
-        self.launch(
-            "evaluate",
-            count,
-            out,
-            start,
-            table,
-            step_memory,
-            len(steps),
-            slot_memory,
-            columns,
-            exponent_memory,
-            width,
-            *strides,
-            window,
-        )
+        with clock or contextlib.nullcontext():
+            self.launch(
+                "evaluate",
+                count,
+                out,
+                start,
+                table,
+                step_memory,
+                len(steps),
+                slot_memory,
+                columns,
+                exponent_memory,
+                width,
+                *strides,
+                window,
+            )
         # The arguments above must live until the kernel is done.
         driver.synchronize()
         return out
@@ -268,6 +291,4 @@ class Ring:
 def power_steps(bits: int, window: int) -> list[tuple[int, int, int, int]]:
     """One exponentiation, most significant window first."""
     digits = -(-bits // window)
-    return [
-        (0 if j == digits - 1 else window, 0, 0, j * window) for j in reversed(range(digits))
-    ]
+    return [(0 if j == digits - 1 else window, 0, 0, j * window) for j in reversed(range(digits))]

@@ -78,7 +78,7 @@ def compile_size(library: ctypes.CDLL, bits: int, architecture: str) -> tuple[by
 
 
 def resources(library: ctypes.CDLL) -> str:
-    """A table of registers, spilled bytes, shared memory and code size, for people and for limits."""
+    """Registers, spilled bytes, shared memory and code size of every kernel, as a table."""
     lines = ["# architecture kernel registers spilled-bytes shared-bytes code-bytes"]
     for architecture in REAL:
         for bits in sizes():
