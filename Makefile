@@ -65,7 +65,7 @@ cuda-kit: build cuda
 	cp cuda/kernels/sizes.h $(CUDA_KIT)/kernels
 	cp -r cuda/ptx $(CUDA_KIT)
 
-# Kernels on the emulator, and the library's own test cases on plugin and kernels, on a test double of the driver.
+# Kernels on the emulator, and the cases of every backend on the plugin, on a double of the driver.
 test-cuda: cuda-kit $(VENV)/bin/python
 	$(PIP) install -r cuda/requirements.txt
 	$(VENV)/bin/ruff check cuda
