@@ -58,7 +58,7 @@ impl Ring {
         };
         let words = digits * height;
         let wanted = 2 * height + 3 * words + 1;
-        if constants.len() != wanted || constants[0] % 2 == 0 {
+        if constants.len() != wanted || constants[0].is_multiple_of(2) {
             return Err(Failure::argument(format!(
                 "{} words of constants for an odd modulus, {wanted} are wanted",
                 constants.len()
