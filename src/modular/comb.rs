@@ -1,7 +1,7 @@
 //! [`Comb`]: exponentiation of one fixed base by tables made ahead.
 
 use super::exponentiation::{Exponents, power_tables};
-use super::program::{Program, Reading, Rows, Step, evaluate};
+use super::program::{Program, Reading, Rows, Step, Tables, evaluate};
 use super::{Block, Limbs, Residues, Ring};
 use std::fmt;
 use std::sync::Arc;
@@ -65,12 +65,14 @@ impl Comb {
             columns: 1,
             window,
             steps: steps.collect(),
+            tables: Tables::Made(&self.table),
             slots: None,
             exponents: &Exponents::new(exponents, bits),
             rows: Rows::Output,
+            empty_digit: 0,
             reading: Reading::Shared,
         };
-        evaluate(&self.ring, &self.table, &program)
+        evaluate(&self.ring, &program)
     }
 }
 

@@ -5,21 +5,19 @@
 //! [`Program`], whose operations are the same whatever the digits are.
 //! Bit lengths, shapes and indices are public.
 
-use super::program::{EMPTY, Program, Reading, Rows, Step, evaluate};
+pub use super::straus::{multi_power, signed_multi_power};
+
+use super::program::{EMPTY, Program, Reading, Rows, Step, Tables, evaluate};
 use super::residues::pieces;
-use super::{Block, Limbs, Residues, Ring, add_masked, add_shifted, bits_at};
-use crate::error::Result;
+use super::{Block, Limbs, Residues, Ring, bits_at};
 use rayon::prelude::*;
 use std::sync::Arc;
-
-/// Tables of powers larger than this are built and used in several passes.
-const TABLE_BYTES: usize = 192 << 20;
 
 /// Exponents of `bits` bits; a single row serves every element.
 #[derive(Debug)]
 pub struct Exponents<'a> {
     rows: &'a Limbs,
-    bits: usize,
+    pub(super) bits: usize,
 }
 
 impl<'a> Exponents<'a> {
@@ -53,50 +51,62 @@ impl<'a> Exponents<'a> {
         self.rows.rows() == 1
     }
 
-    /// How many there are, and how long they are.
-    pub(super) fn count_and_bits(&self) -> (usize, usize) {
-        (self.rows.rows(), self.bits)
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.rows.rows()
     }
 }
 
 /// Powers `base^0 … base^(2^window − 1)` of each number, base after base; times `start[i]` where
 /// there is one.
 pub(super) fn power_tables(bases: &Residues, window: usize, start: Option<&Residues>) -> Block {
-    let (ring, entries) = (bases.ring(), 1usize << window);
+    let ring = bases.ring();
     let (block, start) = (bases.block(), start.map(Residues::block));
     if let Some(tables) = ring.tables(block, window, start) {
         return tables;
     }
     let parts: Vec<_> = pieces(ring, ring.grain().min(16), bases.len())
         .into_par_iter()
-        .map(|range| {
-            let count = range.len();
-            let all: Vec<_> = (0..count).collect();
-            let range: Vec<_> = range.collect();
-            let base = ring.gather(block, &range);
-            let mut powers = match start {
-                Some(start) => vec![ring.gather(start, &range)],
-                None => vec![ring.ones(count), ring.gather(&base, &all)],
-            };
-            while powers.len() < entries {
-                let mut next = ring.gather(&powers[powers.len() - 1], &all);
-                ring.multiply(&mut next, &base);
-                powers.push(next);
-            }
-            // From power-major to base-major, so that a base's entries lie together.
-            let joined = ring.join(&powers.iter().collect::<Vec<_>>());
-            let order: Vec<_> = (0..count)
-                .flat_map(|i| (0..entries).map(move |d| d * count + i))
-                .collect();
-            ring.gather(&joined, &order)
-        })
+        .map(|range| power_table(ring, block, &range.collect::<Vec<_>>(), window, start))
         .collect();
     ring.join(&parts.iter().collect::<Vec<_>>())
 }
 
+/// [`power_tables`] of the bases at `indices`, on this thread. A base's entries lie together.
+pub(super) fn power_table(
+    ring: &Arc<dyn Ring>,
+    bases: &Block,
+    indices: &[usize],
+    window: usize,
+    start: Option<&Block>,
+) -> Block {
+    let (count, entries) = (indices.len(), 1usize << window);
+    let all: Vec<_> = (0..count).collect();
+    let base = ring.gather(bases, indices);
+    let mut powers = match start {
+        Some(start) => vec![ring.gather(start, indices)],
+        None => vec![ring.ones(count), ring.gather(&base, &all)],
+    };
+    while powers.len() < entries {
+        let d = powers.len();
+        // Squarings cost less, but they need powers of the base alone.
+        let next = if start.is_none() && d.is_multiple_of(2) {
+            let mut next = ring.gather(&powers[d / 2], &all);
+            ring.square(&mut next, 1);
+            next
+        } else {
+            let mut next = ring.gather(&powers[d - 1], &all);
+            ring.multiply(&mut next, &base);
+            next
+        };
+        powers.push(next);
+    }
+    ring.interleave(&powers.iter().collect::<Vec<_>>(), count)
+}
+
 /// The window that costs least: `bases` tables against `terms` products of `bits`-bit exponents,
 /// each with a secret look-up.
-fn best_window(
+pub(super) fn best_window(
     ring: &Arc<dyn Ring>,
     bits: usize,
     bases: usize,
@@ -111,220 +121,6 @@ fn best_window(
             table + products
         })
         .expect("a window")
-}
-
-/// `out[k] = Π_t bases[indices[k·width + t]] ^ exponents[k·width + t]` over `t < width`: Straus'
-/// simultaneous exponentiation, with one table for each base however many outputs use it.
-pub fn multi_power(
-    bases: &Residues,
-    indices: &[usize],
-    exponents: &Exponents<'_>,
-    width: usize,
-) -> Residues {
-    let straus = Straus::new(bases, indices, width);
-    let window = straus.best_window(exponents.bits);
-    straus
-        .run(exponents, window, TABLE_BYTES, None)
-        .expect("nothing is inverted")
-}
-
-/// As [`multi_power`], for exponents of either sign, `|values[i]| < 2^bits`.
-///
-/// Digits are read from `value + Σ_j 2^(w−1)·2^(w·j)`, which is never negative, and the tables begin
-/// with `base^(−2^(w−1))` to make up for it: signs cost one inversion a base and nothing a term.
-///
-/// # Errors
-/// A base that is not a unit.
-pub fn signed_multi_power(
-    bases: &Residues,
-    indices: &[usize],
-    values: &[i128],
-    bits: usize,
-    width: usize,
-) -> Result<Residues> {
-    assert!(values.len() == indices.len() && bits <= 126);
-    let straus = Straus::new(bases, indices, width);
-    // The sum above leaves a third of the range for positive values; two bits more are enough.
-    let window = straus.best_window(bits + 2).max(2);
-    let digits = (bits + 2).div_ceil(window);
-    let mut offset = [0u64; 3];
-    for j in 0..digits {
-        add_shifted(&mut offset, &[1], window * j + window - 1);
-    }
-    let mut shifted = Limbs::zeros(values.len(), 3);
-    for (i, &value) in values.iter().enumerate() {
-        let sign = (value >> 127) as u64;
-        let row = shifted.row_mut(i);
-        row.copy_from_slice(&[value as u64, (value >> 64) as u64, sign]);
-        add_masked(row, &offset, u64::MAX);
-    }
-    let exponents = Exponents::new(&shifted, digits * window);
-    straus.run(&exponents, window, TABLE_BYTES, Some(window - 1))
-}
-
-/// A multi-exponentiation: `outputs` products of `width` powers.
-struct Straus<'a> {
-    bases: &'a Residues,
-    indices: &'a [usize],
-    width: usize,
-    /// The outputs in an order that brings those with the same bases together, so that numbers
-    /// that are computed at once read the same tables.
-    order: Vec<usize>,
-    /// Whether most of them do.
-    shared: bool,
-}
-
-impl<'a> Straus<'a> {
-    fn new(bases: &'a Residues, indices: &'a [usize], width: usize) -> Self {
-        let lanes = bases.ring().lanes();
-        let mut order: Vec<usize> = (0..indices.len().checked_div(width).unwrap_or(0)).collect();
-        let row = |k: usize| &indices[k * width..(k + 1) * width];
-        if lanes > 1 {
-            order.sort_by_key(|&k| row(k));
-        }
-        let shares = |k: &&[usize]| k.len() > 1 && row(k[0])[0] == row(k[k.len() - 1])[0];
-        let shared = 2 * order.chunks(lanes).filter(shares).count() > order.len().div_ceil(lanes);
-        Self {
-            bases,
-            indices,
-            width,
-            order,
-            shared,
-        }
-    }
-
-    fn best_window(&self, bits: usize) -> usize {
-        let (bases, terms) = (self.bases.len(), self.indices.len());
-        let ring = self.bases.ring();
-        best_window(ring, bits, bases.min(terms), terms, self.shared)
-    }
-
-    /// With tables of at most `table_bytes` at a time; `inverse_bits`: they begin with
-    /// `base^(−2^inverse_bits)`, not with 1.
-    fn run(
-        &self,
-        exponents: &Exponents<'_>,
-        window: usize,
-        table_bytes: usize,
-        inverse_bits: Option<usize>,
-    ) -> Result<Residues> {
-        let ring = self.bases.ring();
-        if self.order.is_empty() {
-            return Ok(Residues::ones(ring, 0));
-        }
-        let table_row = (ring.modulus().width() * 8) << window;
-        let limit = (table_bytes / table_row).max(1);
-        let mut product: Option<Residues> = None;
-        for columns in column_blocks(self.indices, self.width, self.bases.len(), limit) {
-            let part = self.columns(exponents, columns, window, inverse_bits)?;
-            product = Some(match product {
-                None => part,
-                Some(product) => product.multiply(&part),
-            });
-        }
-        let mut places = vec![0; self.order.len()];
-        for (place, &k) in self.order.iter().enumerate() {
-            places[k] = place;
-        }
-        Ok(product
-            .expect("at least one block of columns")
-            .gather(&places))
-    }
-
-    fn columns(
-        &self,
-        exponents: &Exponents<'_>,
-        columns: std::ops::Range<usize>,
-        window: usize,
-        inverse_bits: Option<usize>,
-    ) -> Result<Residues> {
-        let (ring, width) = (self.bases.ring(), self.width);
-        // Tables only for the bases that these columns use.
-        let mut slot = vec![usize::MAX; self.bases.len()];
-        let mut used = vec![];
-        for row in self.indices.chunks_exact(width) {
-            for &i in &row[columns.clone()] {
-                if slot[i] == usize::MAX {
-                    slot[i] = used.len();
-                    used.push(i);
-                }
-            }
-        }
-        let used = self.bases.gather(&used);
-        let start = match inverse_bits {
-            Some(bits) => Some(used.invert()?.square(bits)),
-            None => None,
-        };
-        let table = power_tables(&used, window, start.as_ref());
-        let windows = exponents.bits.div_ceil(window).max(1);
-        let steps = (0..windows).rev().flat_map(|j| {
-            (0..columns.len()).map(move |column| Step {
-                squarings: if column == 0 && j + 1 < windows {
-                    window
-                } else {
-                    0
-                },
-                column,
-                first: 0,
-                at: j * window,
-            })
-        });
-        let terms = || {
-            let outputs = self.order.iter();
-            outputs.flat_map(|k| columns.clone().map(move |t| k * width + t))
-        };
-        let program = Program {
-            outputs: self.order.len(),
-            columns: columns.len(),
-            window,
-            steps: steps.collect(),
-            slots: Some(terms().map(|i| slot[self.indices[i]]).collect()),
-            exponents,
-            rows: Rows::Listed(terms().collect()),
-            // Tables that nobody shares had better stay in the cache from window to window.
-            reading: match self.shared {
-                true => Reading::Shared,
-                false => Reading::Own,
-            },
-        };
-        Ok(evaluate(ring, &table, &program))
-    }
-}
-
-/// Ranges of columns that each use at most `limit` different bases (or one column).
-fn column_blocks(
-    indices: &[usize],
-    width: usize,
-    bases: usize,
-    limit: usize,
-) -> Vec<std::ops::Range<usize>> {
-    if bases <= limit {
-        return std::iter::once(0..width).collect();
-    }
-    let mut blocks = vec![];
-    let (mut start, mut last_seen, mut distinct) = (0, vec![usize::MAX; bases], 0);
-    for t in 0..width {
-        let fresh = |block: usize, last_seen: &mut Vec<usize>| {
-            let mut count = 0;
-            for &i in indices[t..].iter().step_by(width) {
-                if last_seen[i] != block {
-                    last_seen[i] = block;
-                    count += 1;
-                }
-            }
-            count
-        };
-        let added = fresh(start, &mut last_seen);
-        if distinct + added > limit && t > start {
-            blocks.push(start..t);
-            start = t;
-            distinct = fresh(start, &mut last_seen);
-        } else {
-            distinct += added;
-        }
-    }
-    blocks.push(start..width);
-    blocks
 }
 
 /// `bases[i] ^ exponents[i]`.
@@ -351,12 +147,14 @@ pub fn choose(a: &Residues, b: &Residues, choice: &[bool]) -> Residues {
             first: 0,
             at: 0,
         }],
+        tables: Tables::Made(table.block()),
         slots: Some((0..n).collect()),
         exponents: &Exponents::new(&choice, 1),
         rows: Rows::Output,
+        empty_digit: 0,
         reading: Reading::Plain,
     };
-    evaluate(a.ring(), table.block(), &program)
+    evaluate(a.ring(), &program)
 }
 
 /// Packs by Horner's rule: `out[g] = Π_j (bases[i]^exponents[i])^(2^(j·slot_bits))` where
@@ -408,13 +206,15 @@ pub fn pack(
         columns: per_pack,
         window,
         steps,
+        tables: Tables::Made(&tables),
         // An empty slot takes the first base with digit 0, a factor of one.
         slots: Some(places.iter().map(|p| p.unwrap_or(0)).collect()),
         exponents: exponents.unwrap_or(&ones),
         rows: Rows::Listed(places.iter().map(|p| p.unwrap_or(EMPTY)).collect()),
+        empty_digit: 0,
         reading: Reading::Plain,
     };
-    evaluate(ring, &tables, &program)
+    evaluate(ring, &program)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod plugin;
 mod program;
 mod residues;
 mod secret;
+mod straus;
 
 pub use comb::Comb;
 pub use gmp::Gmp;
@@ -25,7 +26,7 @@ pub use gmp::Gmp;
 pub use ifma::Ifma;
 pub use limbs::{Limbs, add_masked, add_shifted, bits_at, copy_bits, less_than, subtract};
 pub use plugin::report as plugin_report;
-pub use program::{EMPTY, Program, Reading, Rows, Step};
+pub use program::{EMPTY, Program, Reading, Rows, Step, Tables};
 pub use residues::Residues;
 pub use secret::{
     clear_freed_integers, integer_from_limbs, limbs_of, secret_product, secret_remainder,
@@ -123,6 +124,21 @@ impl fmt::Debug for Block {
     }
 }
 
+/// The factors of [`Ring::square_multiply_selected`], as [`Ring::multiply_selected`] takes them.
+#[derive(Debug)]
+pub struct Selection<'a> {
+    /// Rows to pick from.
+    pub table: &'a Block,
+    /// The first row that a number may get.
+    pub first: &'a [usize],
+    /// The row that it gets, counted from there. Secret.
+    pub digits: &'a [u64],
+    /// How many rows it may get.
+    pub entries: usize,
+    /// Rows that will be read soon.
+    pub ahead: Range<usize>,
+}
+
 /// Arithmetic modulo one number, on whole batches, on the calling thread.
 ///
 /// Every operation takes the same time whatever the values are: operands, digits and the modulus
@@ -167,6 +183,12 @@ pub trait Ring: Send + Sync + fmt::Debug {
     /// All numbers of all parts, in order.
     fn join(&self, parts: &[&Block]) -> Block;
 
+    /// The first numbers of all parts, then the second ones, and so on; all parts have `count`.
+    fn interleave(&self, parts: &[&Block], count: usize) -> Block {
+        let order = (0..count).flat_map(|i| (0..parts.len()).map(move |j| j * count + i));
+        self.gather(&self.join(parts), &order.collect::<Vec<_>>())
+    }
+
     /// `x[i] ← x[i] · y[i]`.
     fn multiply(&self, x: &mut Block, y: &Block);
 
@@ -185,6 +207,14 @@ pub trait Ring: Send + Sync + fmt::Debug {
         ahead: Range<usize>,
     );
 
+    /// [`Ring::square`], then [`Ring::multiply_selected`]: a step of an exponentiation. A backend
+    /// may read the table while it squares.
+    fn square_multiply_selected(&self, x: &mut Block, times: usize, by: &Selection<'_>) {
+        self.square(x, times);
+        let ahead = by.ahead.clone();
+        self.multiply_selected(x, by.table, by.first, by.digits, by.entries, ahead);
+    }
+
     /// Whether batches had better stay whole, because the ring itself spreads them over what it
     /// computes on.
     fn whole(&self) -> bool {
@@ -197,8 +227,8 @@ pub trait Ring: Send + Sync + fmt::Debug {
         None
     }
 
-    /// A whole program over a table. None: it is run step by step.
-    fn evaluate(&self, _table: &Block, _program: &Program<'_>) -> Option<Block> {
+    /// A whole program. None: it is run step by step.
+    fn evaluate(&self, _program: &Program<'_>) -> Option<Block> {
         None
     }
 
@@ -241,24 +271,30 @@ pub trait Backend: Send + Sync {
 pub fn backend() -> Result<&'static dyn Backend> {
     static CHOICE: OnceLock<Result<&'static dyn Backend>> = OnceLock::new();
     CHOICE
-        .get_or_init(|| match std::env::var("SMLP_BACKEND") {
-            Err(_) => Ok(backends()[0]),
-            Ok(name) => backends()
-                .into_iter()
-                .find(|b| b.name() == name)
-                .ok_or_else(|| {
-                    let known: Vec<_> = backends().iter().map(|b| b.name()).collect();
-                    let why = match name.as_str() {
-                        "cuda" => format!(" ({})", plugin_report()),
-                        _ => String::new(),
-                    };
-                    Error::Backend(format!(
-                        "SMLP_BACKEND is '{name}', this build and machine offer: {}{why}",
-                        known.join(", ")
-                    ))
-                }),
-        })
+        .get_or_init(|| choose_backend(std::env::var("SMLP_BACKEND").ok().as_deref(), backends()))
         .clone()
+}
+
+/// The wanted one of those present, else the first.
+fn choose_backend(
+    wanted: Option<&str>,
+    present: Vec<&'static dyn Backend>,
+) -> Result<&'static dyn Backend> {
+    let Some(wanted) = wanted else {
+        return Ok(present[0]);
+    };
+    let found = present.iter().find(|b| b.name() == wanted);
+    found.copied().ok_or_else(|| {
+        let known: Vec<_> = present.iter().map(|b| b.name()).collect();
+        let why = match wanted {
+            "cuda" => format!(" ({})", plugin_report()),
+            _ => String::new(),
+        };
+        Error::Backend(format!(
+            "SMLP_BACKEND is '{wanted}', this build and machine offer: {}{why}",
+            known.join(", ")
+        ))
+    })
 }
 
 /// Every backend that works on this machine, best first.
@@ -270,3 +306,6 @@ pub fn backends() -> Vec<&'static dyn Backend> {
     present.push(&Gmp);
     present
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,8 @@
 //! output. Combs, multi-exponentiation, packing and choosing are all programs, so that a backend
 //! that is better told everything at once need learn only this.
 
-use super::exponentiation::Exponents;
-use super::{Block, Residues, Ring};
+use super::exponentiation::{Exponents, power_table};
+use super::{Block, Residues, Ring, Selection};
 use std::fmt;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub struct Step {
 pub enum Rows {
     /// Every output has one.
     Output,
-    /// As listed, output after output; [`EMPTY`] has only zero digits.
+    /// As listed, output after output; of [`EMPTY`] every digit is the program's `empty_digit`.
     Listed(Vec<usize>),
 }
 
@@ -43,6 +43,21 @@ pub enum Reading {
     Plain,
 }
 
+/// The tables that a program reads: powers 0 … 2^window − 1 of each base.
+#[derive(Debug, Clone, Copy)]
+pub enum Tables<'a> {
+    /// Made ahead. A slot is the number of a table.
+    Made(&'a Block),
+    /// Each serves once, and is made where it is used, so that it is still in the cache. A slot is
+    /// the number of a base. Only for rings that are not [`Ring::whole`].
+    Own {
+        /// The bases.
+        bases: &'a Block,
+        /// What the powers of each are multiplied by.
+        start: Option<&'a Block>,
+    },
+}
+
 /// `outputs` products: each starts from one and, step by step, is squared and multiplied by row
 /// `slot·2^window + first + digit` of a table.
 ///
@@ -56,31 +71,35 @@ pub struct Program<'a> {
     pub window: usize,
     /// In order.
     pub steps: Vec<Step>,
+    /// Where factors come from.
+    pub tables: Tables<'a>,
     /// Which table each output reads in each column; the first one if there are none.
     pub slots: Option<Vec<usize>>,
     /// Where digits come from.
     pub exponents: &'a Exponents<'a>,
     /// Which exponent is whose.
     pub rows: Rows,
+    /// The digits of an empty row.
+    pub empty_digit: u64,
     /// A hint.
     pub reading: Reading,
 }
 
 impl Program<'_> {
-    /// The first of the rows that output `k` reads.
-    pub fn first(&self, step: &Step, k: usize) -> usize {
-        let slot = |slots: &Vec<usize>| slots[k * self.columns + step.column] << self.window;
-        self.slots.as_ref().map_or(0, slot) + step.first
+    /// The table that output `k` reads in a column.
+    fn slot(&self, column: usize, k: usize) -> usize {
+        let slots = self.slots.as_ref();
+        slots.map_or(0, |slots| slots[k * self.columns + column])
     }
 
-    /// Which of them it takes.
+    /// The digit of output `k`.
     fn digit(&self, step: &Step, k: usize) -> u64 {
         let row = match &self.rows {
             Rows::Output => k,
             Rows::Listed(rows) => rows[k * self.columns + step.column],
         };
         match row {
-            EMPTY => 0,
+            EMPTY => self.empty_digit,
             _ => self.exponents.digit(row, step.at, self.window),
         }
     }
@@ -98,31 +117,60 @@ impl fmt::Debug for Program<'_> {
 }
 
 /// Runs a program: in one go where the ring can, else step by step on pieces.
-pub(super) fn evaluate(ring: &Arc<dyn Ring>, table: &Block, program: &Program<'_>) -> Residues {
-    if let Some(block) = ring.evaluate(table, program) {
+pub(super) fn evaluate(ring: &Arc<dyn Ring>, program: &Program<'_>) -> Residues {
+    if let Some(block) = ring.evaluate(program) {
         return Residues::from_block(ring, program.outputs, block);
     }
+    step_by_step(ring, program, program.tables)
+}
+
+/// As [`evaluate`], on pieces, with other tables of the same powers.
+pub(super) fn step_by_step(
+    ring: &Arc<dyn Ring>,
+    program: &Program<'_>,
+    tables: Tables<'_>,
+) -> Residues {
     let grain = match program.reading {
         Reading::Own => ring.lanes().max(8),
         _ => ring.grain(),
     };
-    let entries = 1 << program.window;
+    let (window, entries) = (program.window, 1 << program.window);
     Residues::in_grains(ring, grain, program.outputs, |range| {
-        let mut acc = ring.ones(range.len());
-        for (s, step) in program.steps.iter().enumerate() {
-            if step.squarings > 0 {
-                ring.square(&mut acc, step.squarings);
+        let count = range.len();
+        // The tables of the piece, column after column.
+        let mut slots: Vec<_> = (0..program.columns)
+            .flat_map(|column| range.clone().map(move |k| program.slot(column, k)))
+            .collect();
+        let made;
+        let table = match tables {
+            Tables::Made(table) => table,
+            Tables::Own { bases, start } => {
+                made = power_table(ring, bases, &slots, window, start);
+                slots = (0..slots.len()).collect();
+                &made
             }
-            let first: Vec<_> = range.clone().map(|k| program.first(step, k)).collect();
+        };
+        let rows = |step: &Step| -> Vec<usize> {
+            let slots = &slots[step.column * count..][..count];
+            slots.iter().map(|s| (s << window) + step.first).collect()
+        };
+        let mut acc = ring.ones(count);
+        let mut first = program.steps.first().map_or(vec![], rows);
+        for (s, step) in program.steps.iter().enumerate() {
+            let next = program.steps.get(s + 1).map(rows);
             let digits: Vec<_> = range.clone().map(|k| program.digit(step, k)).collect();
-            let ahead = match program.steps.get(s + 1) {
-                Some(next) if program.reading == Reading::Shared => {
-                    let next = program.first(next, range.start);
-                    next..next + entries
-                }
-                _ => 0..0,
+            let by = Selection {
+                table,
+                first: &first,
+                digits: &digits,
+                entries,
+                ahead: match &next {
+                    Some(next) if program.reading == Reading::Shared => next[0]..next[0] + entries,
+                    _ => 0..0,
+                },
             };
-            ring.multiply_selected(&mut acc, table, &first, &digits, entries, ahead);
+            ring.square_multiply_selected(&mut acc, step.squarings, &by);
+            first = next.unwrap_or_default();
         }
         acc
     })

@@ -1,6 +1,7 @@
 //! Every operation on every backend against rug: moduli of several shapes and sizes, edge operands.
 
 use super::*;
+use crate::modular::straus::Straus;
 use crate::modular::{Comb, Modulus, backends, integer_from_limbs, limbs_of};
 use rug::Integer;
 
@@ -128,26 +129,29 @@ fn powers_agree_with_rug() {
 fn multi_powers_agree_with_rug_whatever_the_column_blocks() {
     on_all(|ring, m, rng| {
         let (v, r) = random(ring, m, 6, rng);
-        let (width, outputs, bits) = (5, 4, 70);
-        let indices: Vec<_> = (0..width * outputs)
-            .map(|_| rng.next() as usize % 6)
-            .collect();
-        let e: Vec<_> = indices.iter().map(|_| rng.integer(bits)).collect();
-        let rows = limbs(&e, 2);
-        let exponents = Exponents::new(&rows, bits as usize);
-        let want: Vec<_> = (0..outputs)
-            .map(|k| {
-                (k * width..(k + 1) * width).fold(Integer::from(1) % m, |acc, i| {
-                    acc * v[indices[i]].clone().pow_mod(&e[i], m).unwrap() % m
+        let bits = 70;
+        // Products that are computed in several parts, some of unequal lengths, and one that is not.
+        for (width, outputs) in [(5, 4), (7, 1), (64, 1), (3, 2), (2, 40)] {
+            let indices: Vec<_> = (0..width * outputs)
+                .map(|_| rng.next() as usize % 6)
+                .collect();
+            let e: Vec<_> = indices.iter().map(|_| rng.integer(bits)).collect();
+            let rows = limbs(&e, 2);
+            let exponents = Exponents::new(&rows, bits as usize);
+            let want: Vec<_> = (0..outputs)
+                .map(|k| {
+                    (k * width..(k + 1) * width).fold(Integer::from(1) % m, |acc, i| {
+                        acc * v[indices[i]].clone().pow_mod(&e[i], m).unwrap() % m
+                    })
                 })
-            })
-            .collect();
-        assert_eq!(values(&multi_power(&r, &indices, &exponents, width)), want);
-        let straus = Straus::new(&r, &indices, width);
-        for limit in 1..7 {
-            let bytes = limit * 64 * ring.modulus().width();
-            let got = straus.run(&exponents, 3, bytes, None).unwrap();
-            assert_eq!(values(&got), want);
+                .collect();
+            assert_eq!(values(&multi_power(&r, &indices, &exponents, width)), want);
+            let straus = Straus::new(&r, &indices, width);
+            for limit in 1..7 {
+                let bytes = limit * 64 * ring.modulus().width();
+                let got = straus.run(&exponents, 3, bytes, None).unwrap();
+                assert_eq!(values(&got), want);
+            }
         }
     });
 }
@@ -159,29 +163,31 @@ fn signed_multi_powers_agree_with_rug() {
         let units: Vec<_> = (0..40).filter(|&i| v[i].clone().gcd(m) == 1).collect();
         let (v, r): (Vec<_>, _) = (units.iter().map(|&i| &v[i]).collect(), r.gather(&units));
         // Like a matrix product: outputs of one column use the same bases, in a mixed order.
-        let (width, columns, rows) = (v.len().min(4), 2, 35);
-        let indices: Vec<_> = (0..rows * columns)
-            .flat_map(|k| (0..width).map(move |t| (k % columns + t, k)))
-            .map(|(i, _)| i % v.len())
-            .collect();
-        for bits in [1, 31, 126] {
-            let largest = i128::MAX >> (127 - bits);
-            let mut e: Vec<_> = indices
-                .iter()
-                .map(|_| {
-                    let x = (i128::from(rng.next() as i64) << 64) | i128::from(rng.next());
-                    x % (largest + 1)
-                })
+        for (width, columns, rows) in [(v.len().min(4), 2, 35), (v.len().min(5), 1, 1), (11, 2, 2)]
+        {
+            let indices: Vec<_> = (0..rows * columns)
+                .flat_map(|k| (0..width).map(move |t| (k % columns + t, k)))
+                .map(|(i, _)| i % v.len())
                 .collect();
-            e[0] = largest;
-            e[1 % width] = -largest;
-            let got = signed_multi_power(&r, &indices, &e, bits, width).unwrap();
-            let got = values(&got);
-            for (k, got) in got.iter().enumerate() {
-                let want = (k * width..(k + 1) * width).fold(Integer::from(1), |acc, i| {
-                    acc * v[indices[i]].clone().pow_mod(&e[i].into(), m).unwrap() % m
-                });
-                assert_eq!(*got, want);
+            for bits in [1, 31, 126] {
+                let largest = i128::MAX >> (127 - bits);
+                let mut e: Vec<_> = indices
+                    .iter()
+                    .map(|_| {
+                        let x = (i128::from(rng.next() as i64) << 64) | i128::from(rng.next());
+                        x % (largest + 1)
+                    })
+                    .collect();
+                e[0] = largest;
+                e[1 % width] = -largest;
+                let got = signed_multi_power(&r, &indices, &e, bits, width).unwrap();
+                let got = values(&got);
+                for (k, got) in got.iter().enumerate() {
+                    let want = (k * width..(k + 1) * width).fold(Integer::from(1), |acc, i| {
+                        acc * v[indices[i]].clone().pow_mod(&e[i].into(), m).unwrap() % m
+                    });
+                    assert_eq!(*got, want);
+                }
             }
         }
     });

@@ -11,6 +11,7 @@ use super::kernels::{LANES, LIMB_BITS, Vector};
 use std::ops::{Deref, DerefMut};
 
 /// Vectors that are cleared on drop.
+#[derive(Default)]
 pub struct Vectors(Vec<Vector>);
 
 impl Vectors {
@@ -76,6 +77,11 @@ impl Batch {
 
     pub fn groups_mut(&mut self) -> std::slice::ChunksExactMut<'_, Vector> {
         self.vectors.chunks_exact_mut(self.limbs)
+    }
+
+    /// All groups, up to `count` at a time.
+    pub fn some_groups_mut(&mut self, count: usize) -> std::slice::ChunksMut<'_, Vector> {
+        self.vectors.chunks_mut(count * self.limbs)
     }
 
     /// The numbers at `places`, each in one of several batches.

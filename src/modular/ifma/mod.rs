@@ -17,9 +17,9 @@ mod plain;
 #[cfg(test)]
 mod tests;
 
-use super::{Backend, Block, Modulus, Ring, integer_from_limbs};
+use super::{Backend, Block, Modulus, Ring, Selection, integer_from_limbs};
 use batch::{Batch, Vectors, split, unite};
-use kernels::{Cpu, LANES, LIMB_BITS, Montgomery, Reading, TOGETHER, Vector};
+use kernels::{Cpu, LANES, LIMB_BITS, Montgomery, Reading, Scan, TOGETHER, Vector};
 use nadic::Nadic;
 use plain::Plain;
 use rug::Integer;
@@ -78,8 +78,8 @@ trait Form: Send + Sync + 'static {
         ahead: &[Vector],
     );
 
-    /// `out ← a²`.
-    fn square(&self, out: &mut [Vector], a: &[Vector], scratch: &mut [Vector]);
+    /// `out ← a²`. A look-up may go on meanwhile.
+    fn square(&self, out: &mut [Vector], a: &[Vector], scratch: &mut [Vector], scan: &mut Scan<'_>);
 
     /// From plain numbers below the modulus, in 52-bit limbs.
     fn enter(&self, out: &mut [Vector], canonical: &[Vector], scratch: &mut [Vector]);
@@ -128,6 +128,18 @@ impl<F: Form> IfmaRing<F> {
         let out = body(&mut scratch);
         idle().push(scratch);
         out
+    }
+
+    /// `x ← x^(2^times)`, while a look-up goes on.
+    fn square_group(&self, x: &mut [Vector], times: usize, scan: &mut Scan<'_>, s: &mut Scratch) {
+        for _ in 0..times / 2 {
+            self.form.square(&mut s.result, x, &mut s.internal, scan);
+            self.form.square(x, &s.result, &mut s.internal, scan);
+        }
+        if !times.is_multiple_of(2) {
+            self.form.square(&mut s.result, x, &mut s.internal, scan);
+            x.copy_from_slice(&s.result);
+        }
     }
 
     fn count(&self, operations: usize) {
@@ -209,6 +221,14 @@ impl<F: Form> Ring for IfmaRing<F> {
         Block::new(Batch::collect(&places, self.form.limbs()))
     }
 
+    fn interleave(&self, parts: &[&Block], count: usize) -> Block {
+        let parts: Vec<_> = parts.iter().map(|part| part.get::<Batch>()).collect();
+        let places: Vec<_> = (0..count)
+            .flat_map(|i| parts.iter().map(move |&part| (part, i)))
+            .collect();
+        Block::new(Batch::collect(&places, self.form.limbs()))
+    }
+
     fn multiply(&self, x: &mut Block, y: &Block) {
         let (x, y) = (x.get_mut::<Batch>(), y.get::<Batch>());
         assert_eq!(x.count, y.count);
@@ -227,14 +247,7 @@ impl<F: Form> Ring for IfmaRing<F> {
         self.count(x.count * times);
         self.with_scratch(|s| {
             for x in x.groups_mut() {
-                for _ in 0..times / 2 {
-                    self.form.square(&mut s.result, x, &mut s.internal);
-                    self.form.square(x, &s.result, &mut s.internal);
-                }
-                if !times.is_multiple_of(2) {
-                    self.form.square(&mut s.result, x, &mut s.internal);
-                    x.copy_from_slice(&s.result);
-                }
+                self.square_group(x, times, &mut Scan::nothing(), s);
             }
         });
     }
@@ -248,43 +261,68 @@ impl<F: Form> Ring for IfmaRing<F> {
         entries: usize,
         ahead: Range<usize>,
     ) {
-        let (x, table) = (x.get_mut::<Batch>(), table.get::<Batch>());
-        assert!(x.count == first.len() && first.len() == digits.len() && entries > 0);
-        assert!(first.iter().all(|f| f + entries <= table.count));
-        self.count(x.count);
+        let by = Selection {
+            table,
+            first,
+            digits,
+            entries,
+            ahead,
+        };
+        self.square_multiply_selected(x, 0, &by);
+    }
+
+    fn square_multiply_selected(&self, x: &mut Block, times: usize, by: &Selection<'_>) {
+        let (x, table) = (x.get_mut::<Batch>(), by.table.get::<Batch>());
+        assert!(x.count == by.first.len() && by.first.len() == by.digits.len() && by.entries > 0);
+        assert!(by.first.iter().all(|f| f + by.entries <= table.count));
+        self.count(x.count * (times + 1));
         let (limbs, cpu) = (self.form.limbs(), self.cpu);
         // The groups of x share the work of fetching what comes next.
-        let ahead = ahead.start / LANES..ahead.end.div_ceil(LANES).max(ahead.start / LANES);
+        let start = by.ahead.start / LANES;
+        let ahead = start..by.ahead.end.div_ceil(LANES).max(start);
         let ahead = &table.vectors()[ahead.start * limbs..ahead.end * limbs];
-        let share = ahead.len().div_ceil(first.len().div_ceil(LANES).max(1));
+        let share = ahead.len().div_ceil(by.first.len().div_ceil(LANES).max(1));
         let mut ahead = ahead.chunks(share.max(1));
-        let mut groups = x.groups_mut();
+        let mut multiply = |x: &mut [Vector], y: &[Vector], s: &mut Scratch| {
+            let ahead = ahead.next().unwrap_or(&[]);
+            self.form
+                .multiply(&mut s.result, x, y, &mut s.internal, ahead);
+            x.copy_from_slice(&s.result);
+        };
+        let numbers = TOGETHER * LANES;
+        let lanes = by.first.chunks(numbers).zip(by.digits.chunks(numbers));
         self.with_scratch(|s| {
-            let numbers = TOGETHER * LANES;
-            for (first, digits) in first.chunks(numbers).zip(digits.chunks(numbers)) {
-                let selected = &mut s.selected[..first.len().div_ceil(LANES) * limbs];
+            let mut selected = std::mem::take(&mut s.selected);
+            for (x, (first, digits)) in x.some_groups_mut(TOGETHER).zip(lanes) {
+                let selected = &mut selected[..x.len()];
+                let groups = x.chunks_exact_mut(limbs);
+                let groups = groups.zip(selected.chunks_exact_mut(limbs));
+                let lanes = first.chunks(LANES).zip(digits.chunks(LANES));
                 if first.len() == numbers && first.iter().all(|f| *f == first[0]) {
-                    let group = |g: usize| g * LANES..(g + 1) * LANES;
-                    let wanted: [Wanted; TOGETHER] = std::array::from_fn(|g| {
-                        Wanted::new(&first[group(g)], &digits[group(g)], entries)
-                    });
+                    let wanted: Vec<_> = lanes
+                        .map(|(first, digits)| Wanted::new(first, digits, by.entries))
+                        .collect();
+                    for (x, _) in groups {
+                        self.square_group(x, times, &mut Scan::nothing(), s);
+                    }
                     let rows = std::array::from_fn(|g| &wanted[g].rows);
                     cpu.select_together(selected, table.vectors(), rows, wanted[0].readings[0]);
+                    let groups = x.chunks_exact_mut(limbs);
+                    for (x, y) in groups.zip(selected.chunks_exact(limbs)) {
+                        multiply(x, y, s);
+                    }
                 } else {
-                    let lanes = first.chunks(LANES).zip(digits.chunks(LANES));
-                    for (out, (first, digits)) in selected.chunks_exact_mut(limbs).zip(lanes) {
-                        let wanted = Wanted::new(first, digits, entries);
-                        cpu.select(out, table.vectors(), &wanted.rows, wanted.readings());
+                    for ((x, y), (first, digits)) in groups.zip(lanes) {
+                        let wanted = Wanted::new(first, digits, by.entries);
+                        let (rows, readings) = (wanted.rows, wanted.readings());
+                        let mut scan = cpu.scan(y, table.vectors(), rows, readings, times);
+                        self.square_group(x, times, &mut scan, s);
+                        cpu.finish(&mut scan);
+                        multiply(x, y, s);
                     }
                 }
-                for y in selected.chunks_exact(limbs) {
-                    let x = groups.next().expect("a group for eight digits");
-                    let ahead = ahead.next().unwrap_or(&[]);
-                    self.form
-                        .multiply(&mut s.result, x, y, &mut s.internal, ahead);
-                    x.copy_from_slice(&s.result);
-                }
             }
+            s.selected = selected;
         });
     }
 

@@ -9,7 +9,7 @@
 //! digit below (32N² + R + N + R·N)/R < 3N + 2.
 
 use super::batch::Vectors;
-use super::kernels::{Cpu, Square, TILE, Vector};
+use super::kernels::{Cpu, NADIC_SCRATCH, Scan, Square, TILE, Vector, below};
 use super::{Form, limbs_of_52, montgomery, splat, words_of_52};
 use rug::Integer;
 
@@ -26,7 +26,7 @@ pub struct Nadic {
 
 impl Nadic {
     pub fn new(cpu: Cpu, root: &Integer) -> Self {
-        let limbs = limbs_of_52(root.significant_bits() + 4).next_multiple_of(TILE);
+        let limbs = limbs_of_52(root.significant_bits() + 4).next_multiple_of(2 * TILE);
         let r = Integer::from(1) << (52 * limbs) as u32;
         let square = Integer::from(root.square_ref());
         let multiple = (Integer::from(&r / root) + 1u32) * root;
@@ -52,14 +52,22 @@ impl Nadic {
     }
 }
 
+impl Nadic {
+    /// Whether both digits are below 4N.
+    fn in_range(&self, x: &[Vector]) -> bool {
+        let mut digits = x.chunks_exact(self.square.root.limbs.len());
+        digits.all(|digit| below(digit, 4, &self.square.root))
+    }
+}
+
 impl Form for Nadic {
     fn limbs(&self) -> usize {
         2 * self.square.root.limbs.len()
     }
 
     fn scratch(&self) -> usize {
-        // Quotients of a product; two more numbers on the way in and out.
-        self.square.root.limbs.len() + 2 * self.limbs()
+        // Of a product; two more numbers on the way in and out.
+        NADIC_SCRATCH * self.square.root.limbs.len() + 2 * self.limbs()
     }
 
     fn one(&self) -> &[Vector] {
@@ -74,14 +82,21 @@ impl Form for Nadic {
         scratch: &mut [Vector],
         ahead: &[Vector],
     ) {
-        let quotients = &mut scratch[..self.square.root.limbs.len()];
         self.cpu
-            .multiply_nadic(out, a, b, &self.square, quotients, ahead);
+            .multiply_nadic(out, a, b, &self.square, scratch, ahead);
+        debug_assert!(self.in_range(out));
     }
 
-    fn square(&self, out: &mut [Vector], a: &[Vector], scratch: &mut [Vector]) {
-        let quotients = &mut scratch[..self.square.root.limbs.len()];
-        self.cpu.square_nadic(out, a, &self.square, quotients);
+    fn square(
+        &self,
+        out: &mut [Vector],
+        a: &[Vector],
+        scratch: &mut [Vector],
+        scan: &mut Scan<'_>,
+    ) {
+        debug_assert!(self.in_range(a));
+        self.cpu.square_nadic(out, a, &self.square, scratch, scan);
+        debug_assert!(self.in_range(out));
     }
 
     /// x = l + r·R with l below R and r below N²/R < N: l·R²/R + r·R³/R, without a division. As
@@ -98,6 +113,7 @@ impl Form for Nadic {
         self.multiply(out, operand, &self.r_squared, scratch, &[]);
         self.cpu.add(&mut out[..h], &high[..h]);
         self.cpu.add(&mut out[h..], &high[h..]);
+        debug_assert!(self.in_range(out));
     }
 
     /// Times 1, digits are at most N and N + 1. Making the first canonical may carry one more into
@@ -109,6 +125,7 @@ impl Form for Nadic {
         let (first, second) = digits.split_at_mut(h);
         let carry = self.cpu.reduce_once(first, &self.square.root, 0);
         self.cpu.reduce_once(second, &self.square.root, carry);
+        debug_assert!(below(first, 1, &self.square.root) && below(second, 1, &self.square.root));
         self.cpu.product(out, first, second, &self.square.root);
     }
 }

@@ -2,7 +2,7 @@
 //! no product needs a final subtraction (Walter 1999).
 
 use super::batch::Vectors;
-use super::kernels::{Cpu, Montgomery, TILE, Vector};
+use super::kernels::{Cpu, Montgomery, Scan, TILE, Vector, below};
 use super::{Form, limbs_of_52, montgomery, splat};
 use rug::Integer;
 
@@ -53,10 +53,13 @@ impl Form for Plain {
     ) {
         // 4M² + R·M is below 2M·R.
         self.cpu.multiply(out, a, b, &self.modulus);
+        debug_assert!(below(out, 2, &self.modulus));
     }
 
-    fn square(&self, out: &mut [Vector], a: &[Vector], _: &mut [Vector]) {
-        self.cpu.square(out, a, &self.modulus);
+    fn square(&self, out: &mut [Vector], a: &[Vector], _: &mut [Vector], scan: &mut Scan<'_>) {
+        debug_assert!(below(a, 2, &self.modulus));
+        self.cpu.square(out, a, &self.modulus, scan);
+        debug_assert!(below(out, 2, &self.modulus));
     }
 
     fn enter(&self, out: &mut [Vector], canonical: &[Vector], scratch: &mut [Vector]) {
@@ -67,5 +70,6 @@ impl Form for Plain {
         // (2M + (R − 1)·M)/R is at most M: one subtraction makes it canonical.
         self.multiply(out, a, &self.unit, scratch, &[]);
         self.cpu.reduce_once(out, &self.modulus, 0);
+        debug_assert!(below(out, 1, &self.modulus));
     }
 }

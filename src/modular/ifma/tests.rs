@@ -77,7 +77,7 @@ fn plain_products_agree_with_rug_up_to_the_largest_operands() {
             let mut out = Vectors::zeros(k);
             form.multiply(&mut out, &a, &b, &mut [], &[]);
             let mut square = Vectors::zeros(k);
-            form.square(&mut square, &a, &mut []);
+            form.square(&mut square, &a, &mut [], &mut Scan::nothing());
             for j in 0..LANES {
                 let (product, square) = (unsplit(&out, j), unsplit(&square, j));
                 assert!(product < bound && square < bound);
@@ -117,7 +117,7 @@ fn nadic_products_agree_with_rug_up_to_the_largest_digits() {
             let (a, b) = (digits(seed), digits(5 * seed + 3));
             let (mut product, mut squared) = (Vectors::zeros(2 * h), Vectors::zeros(2 * h));
             form.multiply(&mut product, &a, &b, &mut scratch, &[]);
-            form.square(&mut squared, &a, &mut scratch);
+            form.square(&mut squared, &a, &mut scratch, &mut Scan::nothing());
             let mut left = Vectors::zeros(2 * h);
             form.leave(&mut left, &a, &mut scratch);
             for j in 0..LANES {
@@ -178,7 +178,8 @@ proptest! {
         }
         let wanted = Wanted::new(&first, &digits, entries);
         let mut out = Vectors::zeros(TILE);
-        cpu.select(&mut out, &table, &wanted.rows, wanted.readings());
+        let mut scan = cpu.scan(&mut out, &table, wanted.rows, wanted.readings(), 0);
+        cpu.finish(&mut scan);
         for (lane, (first, digit)) in first.iter().zip(&digits).enumerate() {
             let row = first + *digit as usize;
             for (l, vector) in out.iter().enumerate() {

@@ -3,7 +3,7 @@
 
 use super::handles::{DeviceBlock, DeviceRing, Made, Refusal};
 use crate::modular::exponentiation::power_tables;
-use crate::modular::{Block, Residues, Ring, get_or_make};
+use crate::modular::{Block, Reading, Residues, Ring, Tables, get_or_make};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use zeroize::Zeroizing;
 
@@ -143,11 +143,15 @@ pub enum Held {
 }
 
 impl Held {
-    /// As a table on the CPU.
-    pub fn table_on_cpu<'a>(&'a self, cpu: &Arc<dyn Ring>) -> &'a Block {
+    /// As tables on the CPU.
+    pub fn tables_on_cpu<'a>(&'a self, cpu: &Arc<dyn Ring>, reading: Reading) -> Tables<'a> {
         match self {
-            Held::Numbers(numbers) => numbers.on_cpu(cpu).block(),
-            Held::Powers(powers) => powers.on_cpu(cpu),
+            Held::Numbers(numbers) => Tables::Made(numbers.on_cpu(cpu).block()),
+            Held::Powers(powers) if reading == Reading::Own => Tables::Own {
+                bases: powers.bases.on_cpu(cpu).block(),
+                start: powers.start.as_ref().map(|s| s.on_cpu(cpu).block()),
+            },
+            Held::Powers(powers) => Tables::Made(powers.on_cpu(cpu)),
         }
     }
 

@@ -3,8 +3,8 @@
 use super::handles::{Arguments, DeviceBlock, DeviceRing, Plugin, Refusal};
 use super::numbers::{Held, Numbers, Powers};
 use super::table;
-use crate::modular::program::{self, EMPTY, Program, Rows};
-use crate::modular::{Block, Modulus, Residues, Ring, integer_from_limbs, limbs_of};
+use crate::modular::program::{self, EMPTY, Program, Reading, Rows, Tables};
+use crate::modular::{Block, Modulus, Residues, Ring, add_shifted, integer_from_limbs, limbs_of};
 use rug::Integer;
 use std::fmt;
 use std::ops::Range;
@@ -246,7 +246,9 @@ impl Ring for AcceleratedRing {
     ) {
         // Programs go to `evaluate`; a single step is not worth a way to the device.
         let (a, cpu) = (numbers(x).clone(), &self.cpu);
-        let table = table.get::<Held>().table_on_cpu(cpu);
+        let Tables::Made(table) = table.get::<Held>().tables_on_cpu(cpu, Reading::Plain) else {
+            unreachable!("tables are made where nothing else is asked for");
+        };
         let all: Vec<_> = (0..a.count).collect();
         let mut product = cpu.gather(a.on_cpu(cpu).block(), &all);
         cpu.multiply_selected(&mut product, table, first, digits, entries, ahead);
@@ -263,7 +265,10 @@ impl Ring for AcceleratedRing {
         Some(Block::new(Held::Powers(Arc::new(powers))))
     }
 
-    fn evaluate(&self, table: &Block, program: &Program<'_>) -> Option<Block> {
+    fn evaluate(&self, program: &Program<'_>) -> Option<Block> {
+        let Tables::Made(table) = program.tables else {
+            unreachable!("batches stay whole, so no table is made for a piece");
+        };
         let table = table.get::<Held>();
         let squarings: usize = program.steps.iter().map(|s| s.squarings).sum();
         let operations = program.outputs * (squarings + program.steps.len());
@@ -275,8 +280,8 @@ impl Ring for AcceleratedRing {
         Some(match numbers {
             Some(numbers) => self.block(numbers),
             None => {
-                let table = table.table_on_cpu(&self.cpu);
-                self.of_cpu(program::evaluate(&self.cpu, table, program))
+                let tables = table.tables_on_cpu(&self.cpu, program.reading);
+                self.of_cpu(program::step_by_step(&self.cpu, program, tables))
             }
         })
     }
@@ -310,7 +315,7 @@ fn evaluate(
     let slots = program.slots.as_ref();
     let slots = slots.map(|s| s.iter().map(|&slot| small(slot)).collect());
     let slots: Option<Vec<u32>> = slots.transpose()?;
-    let (count, bits) = program.exponents.count_and_bits();
+    let (count, bits) = (program.exponents.count(), program.exponents.bits);
     // The last digit may reach beyond the exponent, and the device wants 32 zeros at the top.
     let last = program.steps.iter().map(|s| s.at + program.window).max();
     let words = bits.max(last.unwrap_or(0)).div_ceil(32) + 1;
@@ -325,9 +330,13 @@ fn evaluate(
         _ => (vec![0], (0, 0)),
     };
     let mut exponents = Zeroizing::new(Vec::with_capacity(order.len() * words));
+    let mut empty = vec![0u64; words / 2 + 1];
+    for step in program.steps.iter().filter(|s| s.column == 0) {
+        add_shifted(&mut empty, &[program.empty_digit], step.at);
+    }
     for row in order {
         let limbs = match row {
-            EMPTY => &[][..],
+            EMPTY => &empty,
             row => program.exponents.row(row),
         };
         push_words(&mut exponents, limbs, words);
