@@ -215,6 +215,12 @@ pub trait Ring: Send + Sync + fmt::Debug {
         self.multiply_selected(x, by.table, by.first, by.digits, by.entries, ahead);
     }
 
+    /// How many parts each of `outputs` products of `width` powers had better be computed in, so that
+    /// nothing idles.
+    fn parts(&self, outputs: usize, _width: usize) -> usize {
+        self.lanes() * rayon::current_num_threads() / outputs.max(1)
+    }
+
     /// Whether batches had better stay whole, because the ring itself spreads them over what it
     /// computes on.
     fn whole(&self) -> bool {

@@ -3,7 +3,7 @@
 //! that is better told everything at once need learn only this.
 
 use super::exponentiation::{Exponents, power_table};
-use super::{Block, Residues, Ring, Selection};
+use super::{Block, Limbs, Residues, Ring, Selection};
 use std::fmt;
 use std::sync::Arc;
 
@@ -174,4 +174,63 @@ pub(super) fn step_by_step(
         }
         acc
     })
+}
+
+/// [`Residues::products`] for a ring that takes batches whole: up to sixteen factors at a time in one
+/// program, so that only their product comes back from the device.
+pub(super) fn products(numbers: &Residues, indices: &[usize], width: usize) -> Residues {
+    let outputs = indices.len() / width;
+    let (mut width, mut current) = (width, None::<Residues>);
+    let mut indices = indices.to_vec();
+    loop {
+        let from = current.as_ref().unwrap_or(numbers);
+        if width == 1 {
+            return from.gather(&indices);
+        }
+        let columns = width.min(16);
+        let (full, rest) = (width / columns, width % columns);
+        let part = |start: usize, count: usize| -> Vec<usize> {
+            let rows = indices.chunks_exact(width);
+            rows.flat_map(|row| row[start..start + count].iter().copied())
+                .collect()
+        };
+        let product = row_products(from, part(0, full * columns), columns);
+        if rest == 0 {
+            indices = (0..outputs * full).collect();
+            (width, current) = (full, Some(product));
+            continue;
+        }
+        let last = row_products(from, part(full * columns, rest), rest);
+        let rows = (0..outputs).flat_map(|k| {
+            (0..full)
+                .map(move |f| k * full + f)
+                .chain([outputs * full + k])
+        });
+        indices = rows.collect();
+        (width, current) = (full + 1, Some(Residues::concatenate(&[&product, &last])));
+    }
+}
+
+/// Products of rows of `columns` numbers, one factor after the other: digits of no bits.
+fn row_products(numbers: &Residues, slots: Vec<usize>, columns: usize) -> Residues {
+    let nothing = Limbs::zeros(1, 1);
+    let steps = (0..columns).map(|column| Step {
+        squarings: 0,
+        column,
+        first: 0,
+        at: 0,
+    });
+    let program = Program {
+        outputs: slots.len() / columns,
+        columns,
+        window: 0,
+        steps: steps.collect(),
+        tables: Tables::Made(numbers.block()),
+        slots: Some(slots),
+        exponents: &Exponents::new(&nothing, 0),
+        rows: Rows::Output,
+        empty_digit: 0,
+        reading: Reading::Plain,
+    };
+    evaluate(numbers.ring(), &program)
 }

@@ -83,7 +83,7 @@ impl<'a> Straus<'a> {
     pub(super) fn new(bases: &'a Residues, indices: &'a [usize], width: usize) -> Self {
         let lanes = bases.ring().lanes();
         let outputs = indices.len().checked_div(width).unwrap_or(0);
-        let wanted = (lanes * rayon::current_num_threads()) / outputs.max(1);
+        let wanted = bases.ring().parts(outputs, width);
         let part_width = width.div_ceil(wanted.clamp(1, width.max(1))).max(1);
         let parts = width.div_ceil(part_width);
         let mut straus = Self {

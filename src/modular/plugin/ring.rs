@@ -37,6 +37,8 @@ pub fn on_device(
             // makes a product in a twentieth of that time: below, the cores are faster.
             // (An estimate: this has not been measured on a GPU yet.)
             smallest: (plugin.multiprocessors() * rayon::current_num_threads() / 8).max(1),
+            // Sixteen warps a multiprocessor, four numbers a warp.
+            full: 64 * plugin.multiprocessors(),
             plugin: *plugin,
             width: cpu.modulus().width(),
             cpu,
@@ -92,6 +94,8 @@ struct AcceleratedRing {
     width: usize,
     /// Batches below are for the CPU.
     smallest: usize,
+    /// About as many numbers as the device computes at once.
+    full: usize,
     operations: AtomicU64,
 }
 
@@ -253,6 +257,15 @@ impl Ring for AcceleratedRing {
         let mut product = cpu.gather(a.on_cpu(cpu).block(), &all);
         cpu.multiply_selected(&mut product, table, first, digits, entries, ahead);
         *x = self.of_cpu(Residues::from_block(cpu, a.count, product));
+    }
+
+    fn parts(&self, outputs: usize, width: usize) -> usize {
+        // Parts of four powers at least: each has all the squarings.
+        let parts = (self.full / outputs.max(1)).clamp(1, width.div_ceil(4).max(1));
+        match outputs * parts < self.smallest {
+            true => self.cpu.parts(outputs, width),
+            false => parts,
+        }
     }
 
     fn whole(&self) -> bool {
