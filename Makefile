@@ -7,7 +7,7 @@ PIP := $(VENV)/bin/pip --disable-pip-version-check -q
 TEST_FEATURES := test-seed
 
 # What the tests of the CUDA plugin are built into; a kit to measure on a machine with a GPU.
-CUDA_BUILD := $(CURDIR)/build/cuda
+CUDA_BUILD := $(CURDIR)/target/cuda
 CUDA_KIT := $(CURDIR)/build/cuda-kit
 
 .PHONY: help build demo test test-rust test-python test-cuda lint cuda cuda-kit header bench install clean
@@ -74,7 +74,9 @@ test-cuda: cuda-kit $(VENV)/bin/python
 	$(MAKE) -s -C cuda BUILD=$(CUDA_BUILD) double
 	cd cuda && SMLP_CUDA_KIT=$(CUDA_KIT) timeout 1200 $(CURDIR)/$(VENV)/bin/python -m pytest -q
 	SMLP_PLUGIN=$(CURDIR)/target/release/libsmlp_cuda.so LD_LIBRARY_PATH=$(CUDA_BUILD) SMLP_BACKEND=cuda \
-	    cargo test --locked --features $(TEST_FEATURES) --lib modular::exponentiation
+	    cargo test --locked --features $(TEST_FEATURES) --lib modular
+	SMLP_PLUGIN=$(CURDIR)/target/release/libsmlp_cuda.so LD_LIBRARY_PATH=$(CUDA_BUILD) SMLP_BACKEND=cuda \
+	    cargo test --locked --features $(TEST_FEATURES) --test protocols -- --skip real_keys
 
 header:
 	SMLP_BLESS=1 cargo test --features $(TEST_FEATURES) --test header

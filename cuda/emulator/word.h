@@ -87,6 +87,8 @@ DEVICE word votes(word mask) {
   return splat(bits);
 }
 
+DEVICE bool none(word mask) { return votes(mask)[0] == 0; }
+
 DEVICE word load(const u32 *from, word at) {
   word r;
   for (u32 i = 0; i < WARP; i++) r[i] = from[at[i]];

@@ -1,5 +1,6 @@
 // The kernels, for any form. A number is one group of threads; blocks have THREADS threads; groups
-// beyond `count` compute the last number again and store nothing, so that whole warps stay together.
+// beyond `count` compute the last number again and store nothing, so that whole warps stay together;
+// warps that are all beyond it end at once.
 #pragma once
 #include "forms.h"
 
@@ -63,6 +64,7 @@ template <class F> struct Number {
 template <class F> DEVICE void enter(const u32 *constants, u32 *out, const u32 *canonical, u32 count) {
   OPERANDS(F);
   Number<F> x(constants, count);
+  if (none(x.live)) return;
   x.load_words(x.words, canonical, x.index);
   x.form.enter(x.words, constants, row);
   x.store_words(out, x.index);
@@ -72,6 +74,7 @@ template <class F> DEVICE void enter(const u32 *constants, u32 *out, const u32 *
 template <class F> DEVICE void leave(const u32 *constants, u32 *out, const u32 *in, u32 count) {
   OPERANDS(F);
   Number<F> x(constants, count);
+  if (none(x.live)) return;
   x.load_words(x.words, in, x.index);
   x.form.leave(out, x.index * F::WORDS, x.words, row, x.live);
   x.clear(row);
@@ -80,6 +83,7 @@ template <class F> DEVICE void leave(const u32 *constants, u32 *out, const u32 *
 template <class F> DEVICE void multiply(const u32 *constants, u32 *out, const u32 *a, const u32 *b, u32 count) {
   OPERANDS(F);
   Number<F> x(constants, count);
+  if (none(x.live)) return;
   word y[F::DIGITS * F::L];
   x.load_words(x.words, a, x.index);
   x.load_words(y, b, x.index);
@@ -93,6 +97,7 @@ template <class F>
 DEVICE void tables(const u32 *constants, u32 *out, const u32 *bases, const u32 *start, u32 window, u32 count) {
   OPERANDS(F);
   Number<F> x(constants, count);
+  if (none(x.live)) return;
   word base[F::DIGITS * F::L];
   x.load_words(base, bases, x.index);
   if (start) x.load_words(x.words, start, x.index);
@@ -118,6 +123,7 @@ DEVICE void evaluate(const u32 *constants, u32 *out, const u32 *start, const u32
                      u32 exponent_words, u32 output_stride, u32 column_stride, u32 window, u32 count) {
   OPERANDS(F);
   Number<F> x(constants, count);
+  if (none(x.live)) return;
   if (start) x.load_words(x.words, start, x.index);
   else x.load_words(x.words, constants + 2 * F::H, splat(0));
   ROLLED for (u32 s = 0; s < step_count; s++) {
@@ -149,6 +155,7 @@ DEVICE void evaluate(const u32 *constants, u32 *out, const u32 *start, const u32
 // Numbers at the given indices, `words` words each: one thread copies four words.
 DEVICE void gather(u32 *out, const u32 *source, const u32 *indices, u32 words, u32 count) {
   word i = thread_in_grid(), live = below(i, splat(count * (words / 4)));
+  if (none(live)) return;
   i = select(live, splat(0), i);
   word number = i / (words / 4), part = i % (words / 4) * 4u, four[4];
   load_all<4>(four, source, load(indices, number) * words + part);

@@ -2,7 +2,8 @@
 //
 // On a GPU that is a plain unsigned int. Elsewhere emulator/word.h defines the same operations on 32
 // lanes at once, so that any C++ compiler can run the kernels in lock step. No kernel branches on a
-// word: control flow is the same in all lanes by construction, and no branch depends on a number.
+// word: control flow is the same in all lanes of a warp by construction, and no branch depends on a
+// number.
 #pragma once
 
 typedef unsigned int u32;
@@ -75,6 +76,9 @@ DEVICE word from_above(word value, u32 width) {
 }
 // Bit l of the result tells whether lane l of the warp has all ones (not zero).
 DEVICE word votes(word mask) { return __ballot_sync(0xffffffffu, mask != 0); }
+
+// Whether no lane of the warp has all ones: the same in all of them.
+DEVICE bool none(word mask) { return __ballot_sync(0xffffffffu, mask != 0) == 0; }
 
 // Memory. Offsets are in words; numbers begin at multiples of 16 bytes.
 DEVICE word load(const u32 *from, word at) { return from[at]; }

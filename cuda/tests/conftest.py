@@ -18,7 +18,7 @@ import device  # noqa: E402
 @pytest.fixture(scope="session")
 def double() -> pathlib.Path:
     """The folder of the test double's libcuda.so.1."""
-    build = CUDA.parent / "build" / "cuda"
+    build = CUDA.parent / "target" / "cuda"
     subprocess.run(["make", "-s", "-C", str(CUDA), f"BUILD={build}", "double"], check=True)
     return build
 
