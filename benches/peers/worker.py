@@ -9,7 +9,6 @@ import json
 import sys
 import time
 from importlib.metadata import version
-from textwrap import shorten
 
 import numpy as np
 
@@ -134,7 +133,7 @@ def serve(library, answer):
             check(opened(result) if opened else result, wanted)
             ready[operation] = count, work
         except Exception as error:  # whatever a peer throws is why it has no figure
-            refused[operation] = shorten(f"{type(error).__name__}: {error}", 160)
+            refused[operation] = f"{type(error).__name__}: " + " ".join(str(error).split())[-110:]
     answer({"name": name, "ready": list(ready), "refused": refused})
     for line in sys.stdin:
         count, work = ready[line.strip()]

@@ -9,7 +9,14 @@ use crate::wire::Reader;
 use std::fmt;
 
 /// What P1 makes of P2's answer. It owns the masks and is consumed, with them, by the reply.
-type Resume<T> = Box<dyn FnOnce(&mut Reader<'_>) -> Result<T> + Send>;
+type Resume<T> = Box<dyn FnOnce(&mut Reader<'_>) -> Result<Next<T>> + Send>;
+
+/// What follows a reply.
+pub(crate) enum Next<T> {
+    /// Another round.
+    Ask(Question<T>),
+    Done(T),
+}
 
 /// A question to P2 and what to do with its answer.
 pub(crate) struct Question<T = Vec<EncryptedTensor>> {
@@ -18,7 +25,44 @@ pub(crate) struct Question<T = Vec<EncryptedTensor>> {
     pub request: Vec<u8>,
     /// Values that P2 sees under a mask.
     pub masked: usize,
-    pub resume: Resume<T>,
+    resume: Resume<T>,
+}
+
+impl<T: 'static> Question<T> {
+    /// A question whose answer ends the call.
+    pub fn new(
+        key: &PublicKey,
+        operation: Operation,
+        request: Vec<u8>,
+        masked: usize,
+        resume: impl FnOnce(&mut Reader<'_>) -> Result<T> + Send + 'static,
+    ) -> Self {
+        Self {
+            key: key.clone(),
+            operation,
+            request,
+            masked,
+            resume: Box::new(move |r| resume(r).map(Next::Done)),
+        }
+    }
+
+    /// The same question; `f` takes what comes of it further.
+    pub fn and_then<U: 'static>(
+        self,
+        f: impl FnOnce(T) -> Result<Next<U>> + Send + 'static,
+    ) -> Question<U> {
+        let resume = self.resume;
+        Question {
+            key: self.key,
+            operation: self.operation,
+            request: self.request,
+            masked: self.masked,
+            resume: Box::new(move |r| match resume(r)? {
+                Next::Ask(question) => Ok(Next::Ask(question.and_then(f))),
+                Next::Done(results) => f(results),
+            }),
+        }
+    }
 }
 
 impl Question {
@@ -32,13 +76,9 @@ impl Question {
         resume: impl FnOnce(Residues) -> Result<Vec<EncryptedTensor>> + Send + 'static,
     ) -> Self {
         let own_key = key.clone();
-        Self {
-            key: key.clone(),
-            operation,
-            request,
-            masked,
-            resume: Box::new(move |r| resume(message::read_answers(r, &own_key, count)?)),
-        }
+        Self::new(key, operation, request, masked, move |r| {
+            resume(message::read_answers(r, &own_key, count)?)
+        })
     }
 }
 
@@ -67,7 +107,7 @@ pub enum Step {
     Done,
 }
 
-impl<T> Call<T> {
+impl<T: 'static> Call<T> {
     pub(super) fn new(question: Question<T>) -> Self {
         Self {
             masked: question.masked as u64,
@@ -126,9 +166,15 @@ impl<T> Call<T> {
         let (operations, mut reader) =
             message::read_reply(reply, question.operation, &question.key)?;
         self.peer_operations = self.peer_operations.saturating_add(operations);
-        let results = (question.resume)(&mut reader)?;
+        let next = (question.resume)(&mut reader)?;
         reader.finish()?;
-        self.state = State::Done(results);
+        self.state = match next {
+            Next::Ask(question) => {
+                self.masked += question.masked as u64;
+                State::Waiting(question)
+            }
+            Next::Done(results) => State::Done(results),
+        };
         self.step()
     }
 
@@ -169,20 +215,13 @@ impl<T> Call<T> {
     }
 
     /// The same call with its results passed through `f`.
-    pub(super) fn map<U>(self, f: impl FnOnce(T) -> Result<U> + Send + 'static) -> Result<Call<U>>
-    where
-        T: 'static,
-    {
+    pub(super) fn map<U: 'static>(
+        self,
+        f: impl FnOnce(T) -> Result<U> + Send + 'static,
+    ) -> Result<Call<U>> {
         let state = match self.state {
             State::Waiting(question) => {
-                let resume = question.resume;
-                State::Waiting(Question {
-                    key: question.key,
-                    operation: question.operation,
-                    request: question.request,
-                    masked: question.masked,
-                    resume: Box::new(move |r| f(resume(r)?)),
-                })
+                State::Waiting(question.and_then(|results| f(results).map(Next::Done)))
             }
             State::Done(results) => State::Done(f(results)?),
             State::Failed => State::Failed,

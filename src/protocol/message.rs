@@ -18,13 +18,10 @@ pub enum Operation {
     Matmul = 2,
     /// Division by a public integer.
     Divide = 3,
-    /// Comparison with zero, and the product with its outcome.
-    Relu = 4,
-    /// Product with an encrypted bit.
-    Select = 5,
     /// Fresh encryptions of the same values.
     Refresh = 6,
-    /// Values to be shared, and shared values to be encrypted in other layouts. (7 was a product.)
+    /// Values to be shared, and shared values to be encrypted in other layouts. (4, 5 and 7 were
+    /// comparisons and a product of earlier versions.)
     Share = 8,
     /// Products and sums of shared values, divided by public integers.
     Products = 9,
@@ -38,7 +35,7 @@ impl Operation {
     fn from_number(number: u16) -> Option<Self> {
         use Operation::*;
         [
-            Multiply, Matmul, Divide, Relu, Select, Refresh, Share, Products, Gate, Setup,
+            Multiply, Matmul, Divide, Refresh, Share, Products, Gate, Setup,
         ]
         .into_iter()
         .find(|&o| o as u16 == number)

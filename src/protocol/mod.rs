@@ -15,8 +15,6 @@
 //! | 1 multiply | shape of a, shape of b, *masked* a, *masked* b |
 //! | 2 matmul | as multiply; shapes are m×p and p×q |
 //! | 3 divide | u64 divisor, *masked* x |
-//! | 4 relu | *masked* blinded comparison, *masked* z + r |
-//! | 5 select | *masked* bits, *masked* x |
 //! | 6 refresh | *masked* x |
 //! | 8 share | see `protocol/shared/convert.rs` |
 //! | 9 products | see `protocol/shared/products.rs` |
@@ -26,7 +24,7 @@
 //! lines, u64 values in a line, u32 bits a slot, u32 offset bits (the value v stands for v − 2^offset; 0 means no
 //! offset), and the ciphertexts: the values of a line are spread evenly over as few as possible, in the
 //! width of N² in 64-bit limbs. A reply holds u64 modular operations that P2 did and the answer: to
-//! operations 1 to 6 the u64 number of ciphertexts, and these, one value each, in the order that the
+//! operations 1, 2, 3 and 6 the u64 number of ciphertexts, and these, one value each, in the order that the
 //! operation defines.
 //!
 //! Limits: 2^24 values and 2^24 ciphertexts in a reply, 2^26 terms of a matrix product, slots of 386 bits, products of 500 bits.
@@ -35,7 +33,6 @@
 
 mod bilinear;
 mod call;
-mod compare;
 mod divide;
 mod garble;
 mod masking;

@@ -1,14 +1,15 @@
 //! P1, the compute server: starts calls on encrypted tensors.
 
-use super::call::Call;
+use super::call::{Call, Next, Question};
 use super::masking::Masker;
 use super::message::Operation;
-use super::shared::gate::{Bits, Offered};
-use super::shared::products::Product;
+use super::shared::gate::{Gated, Offered, Transfers};
+use super::shared::outcome::{Outcome, Use};
 use super::shared::{Delivery, convert, gate, products};
-use super::{bilinear, compare, divide};
+use super::{bilinear, divide};
 use crate::error::{Error, Result};
 use crate::fixed::RoundingStream;
+use crate::modular::Residues;
 use crate::paillier::{MAX_SIGMA, PublicKey};
 use crate::random::Random;
 use crate::tensor::{EncryptedTensor, Meta, Storage, broadcast_shapes, matmul_shape};
@@ -24,13 +25,17 @@ pub const MIN_SIGMA: u32 = 40;
 
 /// The party that holds the public key and all ciphertexts. Shareable between threads.
 #[derive(Debug)]
-pub struct P1 {
+pub struct P1(Arc<Inner>);
+
+/// Calls of several rounds share it with P1.
+#[derive(Debug)]
+struct Inner {
     key: PublicKey,
     sigma: u32,
     random: Random,
     rounding: RoundingStream,
     next_operation: AtomicU64,
-    transfers: Mutex<Option<Arc<gate::Transfers>>>,
+    transfers: Mutex<Option<Arc<Transfers>>>,
 }
 
 /// Operation numbers that P1 hands out itself have the top bit set; networks use the others.
@@ -65,30 +70,30 @@ impl P1 {
         }
         let mut seed = Zeroizing::new([0; 32]);
         random.fill(&mut *seed)?;
-        Ok(Self {
+        Ok(Self(Arc::new(Inner {
             key,
             sigma,
             random,
             rounding: RoundingStream::from_seed(*seed),
             next_operation: AtomicU64::new(0),
             transfers: Mutex::new(None),
-        })
+        })))
     }
 
     /// The key.
     pub fn key(&self) -> &PublicKey {
-        &self.key
+        &self.0.key
     }
 
     /// The statistical security σ, in bits.
     pub fn sigma(&self) -> u32 {
-        self.sigma
+        self.0.sigma
     }
 
     /// The stream that rounds divisions without a stream of their own. Its seed is P1's secret;
     /// it is here to be compared with the clear twin.
     pub fn rounding(&self) -> &RoundingStream {
-        &self.rounding
+        &self.0.rounding
     }
 
     /// Element-wise product of shapes that broadcast.
@@ -165,13 +170,13 @@ impl P1 {
         count: usize,
     ) -> Zeroizing<Vec<u64>> {
         let (stream, number) = rounding.unwrap_or_else(|| {
-            let next = self.next_operation.fetch_add(1, Ordering::Relaxed);
-            (&self.rounding, OWN_OPERATIONS | next)
+            let next = self.0.next_operation.fetch_add(1, Ordering::Relaxed);
+            (&self.0.rounding, OWN_OPERATIONS | next)
         });
         stream.draw(number, divisor, count)
     }
 
-    /// `max(x, 0)`, and 1 where x ≥ 0, else 0.
+    /// `max(x, 0)`, and 1 where x ≥ 0, else 0. Two rounds; three the first time.
     ///
     /// # Errors
     /// As [`P1::multiply`].
@@ -181,10 +186,16 @@ impl P1 {
             let (relu, derivative) = x.meta().relu();
             return self.empty(x, x.shape(), &[relu, derivative]);
         }
-        Ok(Call::new(compare::ask_relu(&self.masker(), x)?))
+        self.gated(x.compact()?, None)?.map(|gated| {
+            Ok([Some(gated.tensor), gated.encrypted_bits]
+                .into_iter()
+                .flatten()
+                .collect())
+        })
     }
 
-    /// `bits · x`, for bits that a comparison made and x of the same shape.
+    /// `bits · x`, for bits that a comparison made and x of the same shape. Two rounds; three the
+    /// first time.
     ///
     /// # Errors
     /// As [`P1::multiply`].
@@ -201,12 +212,41 @@ impl P1 {
         if x.is_empty() {
             return self.empty(x, x.shape(), &[meta]);
         }
-        Ok(Call::new(compare::ask_select(
-            &self.masker(),
-            bits,
-            x,
-            meta,
-        )?))
+        let coins = self.0.random.coins(x.len())?;
+        let bits = bits.compact()?;
+        let flipped = gate::flip(&self.0.key, bits.storage().residues(), &coins)?;
+        self.gated(x.compact()?, Some((flipped, coins)))?
+            .map(|gated| Ok(vec![gated.tensor]))
+    }
+
+    /// Puts x through a gate: of its own sign, which comes back encrypted, or of bits flipped by
+    /// coins.
+    fn gated(
+        &self,
+        x: EncryptedTensor,
+        flipped: Option<(Residues, Zeroizing<Vec<bool>>)>,
+    ) -> Result<Call<Gated>> {
+        let inner = self.0.clone();
+        let offer = move |transfers: Arc<Transfers>| -> Result<Question<Gated>> {
+            let mut items = vec![convert::Item::Tensor(&x, Use::Offer(None))];
+            if let Some((bits, coins)) = &flipped {
+                items.insert(0, convert::Item::Flipped(bits, coins));
+            }
+            let question = convert::ask(&inner.masker(), &items, Some(&transfers))?;
+            let by_sign = flipped.is_none();
+            Ok(question.and_then(move |mut outcomes| {
+                let (offered, delivery) = (outcomes.remove(0).offered(), Delivery::singles());
+                gate::ask(&inner.masker(), offered, &transfers, delivery, by_sign).map(Next::Ask)
+            }))
+        };
+        Ok(Call::new(match self.0.transfers() {
+            Some(transfers) => offer(transfers)?,
+            None => {
+                let inner = self.0.clone();
+                gate::ask_setup(&self.masker())?
+                    .and_then(move |transfers| offer(inner.keep(transfers)).map(Next::Ask))
+            }
+        }))
     }
 
     /// Element-wise maximum of shapes that broadcast: `relu(a − b) + b`.
@@ -228,7 +268,7 @@ impl P1 {
     /// # Errors
     /// [`Error::Bound`], [`Error::KeyMismatch`].
     pub fn refresh(&self, x: &EncryptedTensor) -> Result<Call> {
-        self.key.check_same(x.key())?;
+        self.0.key.check_same(x.key())?;
         if x.is_empty() {
             return self.empty(x, x.shape(), &[x.meta()]);
         }
@@ -237,59 +277,49 @@ impl P1 {
 
     /// Shares values with P2, or has shared ones encrypted in other layouts; see
     /// [`super::shared`]. So for the operations below.
-    pub(crate) fn share(&self, items: &[(&EncryptedTensor, Delivery)]) -> Result<Call> {
-        for (tensor, _) in items {
-            self.check_key(tensor)?;
+    pub(crate) fn share(&self, items: &[convert::Item<'_>]) -> Result<Call<Vec<Outcome>>> {
+        for item in items {
+            if let convert::Item::Tensor(tensor, _) = item {
+                self.check_key(tensor)?;
+            }
         }
-        Ok(Call::new(convert::ask(&self.masker(), items)?))
+        let transfers = self.0.transfers();
+        let question = convert::ask(&self.masker(), items, transfers.as_ref())?;
+        Ok(Call::new(question))
     }
 
     /// Products and sums of shared values, divided.
-    pub(crate) fn products(&self, items: &[products::Item<'_>]) -> Result<Call<Vec<Product>>> {
-        let transfers = self.transfers();
+    pub(crate) fn products(&self, items: &[products::Item<'_>]) -> Result<Call<Vec<Outcome>>> {
+        let transfers = self.0.transfers();
         let question = products::ask(&self.masker(), items, transfers.as_ref())?;
         Ok(Call::new(question))
     }
 
-    /// The oblivious transfers that gates need, once.
-    pub(crate) fn set_up(&self) -> Result<Option<Call<gate::Transfers>>> {
-        match self.transfers() {
-            Some(_) => Ok(None),
-            None => Ok(Some(Call::new(gate::ask_setup(&self.masker())?))),
+    /// Sets up the oblivious transfers that offers need, if that has not been done.
+    pub(crate) fn set_up(&self) -> Result<Option<Call<()>>> {
+        if self.0.transfers().is_some() {
+            return Ok(None);
         }
-    }
-
-    /// Keeps what [`P1::set_up`] made.
-    pub(crate) fn keep_transfers(&self, transfers: gate::Transfers) {
-        *self.transfers.lock().unwrap_or_else(|e| e.into_inner()) = Some(Arc::new(transfers));
+        let inner = self.0.clone();
+        let question = gate::ask_setup(&self.masker())?.and_then(move |transfers| {
+            inner.keep(transfers);
+            Ok(Next::Done(()))
+        });
+        Ok(Some(Call::new(question)))
     }
 
     /// Puts offered values through a gate.
-    pub(crate) fn gate(
-        &self,
-        offered: Offered,
-        delivery: Delivery,
-    ) -> Result<Call<(EncryptedTensor, Option<Bits>)>> {
+    pub(crate) fn gate(&self, offered: Offered, delivery: Delivery) -> Result<Call<Gated>> {
         let transfers = self
+            .0
             .transfers()
             .ok_or_else(|| Error::invalid("a gate needs transfers; set them up first"))?;
-        let question = gate::ask(&self.masker(), offered, &transfers, delivery)?;
+        let question = gate::ask(&self.masker(), offered, &transfers, delivery, false)?;
         Ok(Call::new(question))
     }
 
-    fn transfers(&self) -> Option<Arc<gate::Transfers>> {
-        self.transfers
-            .lock()
-            .unwrap_or_else(|e| e.into_inner())
-            .clone()
-    }
-
     fn masker(&self) -> Masker<'_> {
-        Masker {
-            key: &self.key,
-            sigma: self.sigma,
-            random: &self.random,
-        }
+        self.0.masker()
     }
 
     fn check(&self, tensors: &[&EncryptedTensor]) -> Result<()> {
@@ -301,7 +331,7 @@ impl P1 {
     }
 
     fn check_key(&self, x: &EncryptedTensor) -> Result<()> {
-        self.key.check_same(x.key())?;
+        self.0.key.check_same(x.key())?;
         match x.storage().is_refreshed() {
             true => Ok(()),
             false => Err(Error::invalid(
@@ -317,5 +347,28 @@ impl P1 {
             EncryptedTensor::from_parts(nothing, shape, meta)
         });
         Ok(Call::finished(results.collect::<Result<_>>()?))
+    }
+}
+
+impl Inner {
+    fn masker(&self) -> Masker<'_> {
+        Masker {
+            key: &self.key,
+            sigma: self.sigma,
+            random: &self.random,
+        }
+    }
+
+    fn transfers(&self) -> Option<Arc<Transfers>> {
+        self.transfers
+            .lock()
+            .unwrap_or_else(|e| e.into_inner())
+            .clone()
+    }
+
+    fn keep(&self, transfers: Transfers) -> Arc<Transfers> {
+        let transfers = Arc::new(transfers);
+        *self.transfers.lock().unwrap_or_else(|e| e.into_inner()) = Some(transfers.clone());
+        transfers
     }
 }

@@ -3,7 +3,7 @@
 use super::message::{self, Operation};
 use super::shared::seal::Sealer;
 use super::shared::{Answering, convert, gate, products};
-use super::{bilinear, compare, divide};
+use super::{bilinear, divide};
 use crate::error::Result;
 use crate::paillier::{Encrypt, PrivateKey, PublicKey};
 use crate::random::Random;
@@ -65,7 +65,6 @@ impl P2 {
             Operation::Divide | Operation::Refresh => {
                 divide::answer(operation, reader, key, random)?
             }
-            Operation::Relu | Operation::Select => compare::answer(operation, reader, key, random)?,
             shared => {
                 let body = self.answer_shared(shared, reader, &self.answering())?;
                 let operations = self.key.operations() - before;
@@ -120,7 +119,6 @@ impl P2 {
                 1
             }
             Operation::Refresh => 1,
-            Operation::Relu | Operation::Select => 2,
             _ => {
                 let answering = self.answering();
                 self.answer_shared(operation, r, &answering)?;

@@ -74,7 +74,7 @@ impl Session {
 
     /// Starts a call and drives it to its end. P1's operations are those of the key's ring while
     /// the call ran, so calls that overlap in time share theirs between them.
-    pub(super) fn drive<T>(&self, start: impl FnOnce() -> Result<Call<T>>) -> Result<T> {
+    pub(super) fn drive<T: 'static>(&self, start: impl FnOnce() -> Result<Call<T>>) -> Result<T> {
         let ring = self.p1.key().ring();
         let (began, before) = (Instant::now(), ring.operations());
         let mut cost = Statistics::default();

@@ -5,8 +5,10 @@ use super::{Arithmetic, Division, Session};
 use crate::error::{Error, Result};
 use crate::fixed::MAX_BOUND;
 use crate::protocol::shared::Delivery;
-use crate::protocol::shared::gate::{Bits, Offered};
-use crate::protocol::shared::products::{Factor, FactorBits, Item, Kind, Product, Use, Widths};
+use crate::protocol::shared::convert::Item as Conversion;
+use crate::protocol::shared::gate::{Bits, Gated, Offered};
+use crate::protocol::shared::outcome::{Outcome, Use};
+use crate::protocol::shared::products::{Factor, FactorBits, Item, Kind, Widths};
 use crate::tensor::{EncryptedTensor, Meta, matmul_shape};
 
 /// Values that are shared in one request.
@@ -82,9 +84,6 @@ impl Session {
         let mut items = Vec::new();
         for need in needs {
             let is_shared = self.is_shared(need.tensor);
-            if !is_shared {
-                need.tensor.storage().forget_shared();
-            }
             let shared = need.tensor.storage().shared();
             let lacks = |wanted: bool, columns: bool| {
                 let packs = shared.as_ref().and_then(|s| match columns {
@@ -96,7 +95,7 @@ impl Session {
             let (rows, columns) = (lacks(need.rows, false), lacks(need.columns, true));
             if !is_shared || rows || columns {
                 let delivery = Self::delivery(slot, rows, columns);
-                items.push((need.tensor, delivery));
+                items.push(Conversion::Tensor(need.tensor, Use::Deliver(delivery)));
             }
         }
         if !items.is_empty() {
@@ -115,14 +114,12 @@ impl Session {
         }
         let x = x.compact()?;
         self.ensure(0, &[need(&x, false, false)])?;
-        let delivery = Delivery {
-            singles: true,
-            ..Delivery::default()
-        };
-        self.one(|| self.p1().share(&[(&x, delivery)]))
+        let item = Conversion::Tensor(&x, Use::Deliver(Delivery::singles()));
+        let mut outcomes = self.drive(|| self.p1().share(&[item]))?;
+        Ok(outcomes.remove(0).tensor())
     }
 
-    fn products(&self, items: &[Item<'_>]) -> Result<Vec<Product>> {
+    fn products(&self, items: &[Item<'_>]) -> Result<Vec<Outcome>> {
         if items.iter().any(|i| matches!(i.result, Use::Offer(_))) {
             self.set_up()?;
         }
@@ -130,21 +127,17 @@ impl Session {
     }
 
     fn set_up(&self) -> Result<()> {
-        if let Some(call) = self.p1().set_up()? {
-            self.p1().keep_transfers(self.drive(|| Ok(call))?);
+        match self.p1().set_up()? {
+            Some(call) => self.drive(|| Ok(call)),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn draw(&self, division: Division<'_>, count: usize) -> zeroize::Zeroizing<Vec<u64>> {
         self.p1().draw(division.rounding, division.divisor, count)
     }
 
-    fn gate(
-        &self,
-        offered: Offered,
-        delivery: Delivery,
-    ) -> Result<(EncryptedTensor, Option<Bits>)> {
+    fn gate(&self, offered: Offered, delivery: Delivery) -> Result<Gated> {
         self.drive(|| self.p1().gate(offered, delivery))
     }
 
@@ -188,12 +181,9 @@ impl Session {
             addend: None,
             shape: vec![m, q],
             meta,
-            result: Use::Deliver(Delivery {
-                singles: true,
-                ..Delivery::default()
-            }),
+            result: Use::Deliver(Delivery::singles()),
         };
-        let result = tensor_of(self.products(&[item])?.remove(0))?;
+        let result = self.products(&[item])?.remove(0).tensor();
         let output: Vec<isize> = shape.output.iter().map(|&n| n as isize).collect();
         result.reshape(&output)
     }
@@ -218,13 +208,6 @@ fn transposed(tensor: &EncryptedTensor) -> Factor<'_> {
     Factor {
         tensor,
         transposed: true,
-    }
-}
-
-fn tensor_of(product: Product) -> Result<EncryptedTensor> {
-    match product {
-        Product::Tensor(tensor) => Ok(tensor),
-        Product::Offered(_) => unreachable!("a tensor was asked for"),
     }
 }
 
@@ -305,10 +288,10 @@ impl Layers for Session {
             },
         };
         match self.products(&[item])?.remove(0) {
-            Product::Tensor(sums) => Ok((sums, None)),
-            Product::Offered(offered) => {
-                let (output, bits) = self.gate(offered, delivery)?;
-                Ok((output, bits.map(EncryptedDerivative)))
+            Outcome::Tensor(sums) => Ok((sums, None)),
+            Outcome::Offered(offered) => {
+                let gated = self.gate(offered, delivery)?;
+                Ok((gated.tensor, gated.bits.map(EncryptedDerivative)))
             }
         }
     }
@@ -342,8 +325,8 @@ impl Layers for Session {
             },
         };
         match self.products(&[item])?.remove(0) {
-            Product::Tensor(error) => Ok(error),
-            Product::Offered(offered) => Ok(self.gate(offered, delivery)?.0),
+            Outcome::Tensor(error) => Ok(error),
+            Outcome::Offered(offered) => Ok(self.gate(offered, delivery)?.tensor),
         }
     }
 
@@ -403,16 +386,16 @@ impl Layers for Session {
         let delta = match &layer.back {
             None => None,
             Some(back) => Some(match results.remove(2) {
-                Product::Tensor(delta) => delta,
-                Product::Offered(offered) => {
+                Outcome::Tensor(delta) => delta,
+                Outcome::Offered(offered) => {
                     self.gate(offered, Self::delivery(slot, true, back.hidden))?
-                        .0
+                        .tensor
                 }
             }),
         };
-        let bias = tensor_of(results.remove(1))?;
+        let bias = results.remove(1).tensor();
         Ok(Updated {
-            weight: tensor_of(results.remove(0))?,
+            weight: results.remove(0).tensor(),
             bias,
             delta,
         })

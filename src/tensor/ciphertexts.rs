@@ -124,10 +124,6 @@ impl Ciphertexts {
         *self.shared.lock().unwrap_or_else(|e| e.into_inner()) = Some(Arc::new(shared));
     }
 
-    pub(crate) fn forget_shared(&self) {
-        *self.shared.lock().unwrap_or_else(|e| e.into_inner()) = None;
-    }
-
     fn with(&self, residues: Residues) -> Self {
         let form = match &self.form {
             Form::Single(_) => Form::Single(residues),

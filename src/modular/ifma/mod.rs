@@ -5,10 +5,11 @@
 //! | `kernels` | the inner loops, the only intrinsics |
 //! | `batch` | batches in memory, conversion from and to 64-bit limbs |
 //! | `plain` | Montgomery form for any odd modulus |
+//! | `wanted` | what a look-up reads |
 //! | `nadic` | two digits modulo the root of a modulus that is a square: a third faster |
 //!
-//! All sizes are chosen at run time. Numbers are padded to a multiple of five limbs, 260 bits, so
-//! that toy moduli work, if not fast; there is no limit but the crate's own on the modulus.
+//! All sizes are chosen at run time. Numbers are padded to a multiple of five limbs (digits of
+//! ten), so that toy moduli work, if not fast; there is no limit but the crate's own on the modulus.
 
 mod batch;
 mod kernels;
@@ -16,10 +17,11 @@ mod nadic;
 mod plain;
 #[cfg(test)]
 mod tests;
+mod wanted;
 
 use super::{Backend, Block, Modulus, Ring, Selection, integer_from_limbs};
 use batch::{Batch, Vectors, split, unite};
-use kernels::{Cpu, LANES, LIMB_BITS, Montgomery, Reading, Scan, TOGETHER, Vector};
+use kernels::{Cpu, LANES, LIMB_BITS, Montgomery, Scan, TOGETHER, Vector};
 use nadic::Nadic;
 use plain::Plain;
 use rug::Integer;
@@ -27,6 +29,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use wanted::Wanted;
 use zeroize::Zeroizing;
 
 /// The IFMA backend. It exists only where the processor has the instructions.
@@ -306,7 +309,7 @@ impl<F: Form> Ring for IfmaRing<F> {
                         self.square_group(x, times, &mut Scan::nothing(), s);
                     }
                     let rows = std::array::from_fn(|g| &wanted[g].rows);
-                    cpu.select_together(selected, table.vectors(), rows, wanted[0].readings[0]);
+                    cpu.select_together(selected, table.vectors(), rows, wanted[0].readings()[0]);
                     let groups = x.chunks_exact_mut(limbs);
                     for (x, y) in groups.zip(selected.chunks_exact(limbs)) {
                         multiply(x, y, s);
@@ -328,45 +331,6 @@ impl<F: Form> Ring for IfmaRing<F> {
 
     fn operations(&self) -> u64 {
         self.operations.load(Ordering::Relaxed)
-    }
-}
-
-/// What the lanes of a group read: each its row, and one reading for neighbours that read the same
-/// rows. Only the first `count` readings count.
-struct Wanted {
-    rows: Vector,
-    readings: [Reading; LANES],
-    count: usize,
-}
-
-impl Wanted {
-    fn new(first: &[usize], digits: &[u64], entries: usize) -> Self {
-        let mut wanted = Self {
-            rows: Vector::ZERO,
-            readings: [Reading::default(); LANES],
-            count: 0,
-        };
-        for (lane, (&first, &digit)) in first.iter().zip(digits).enumerate() {
-            debug_assert!((digit as usize) < entries);
-            let (group, offset) = (first / LANES, first % LANES);
-            wanted.rows.0[lane] = offset as u64 + digit;
-            let span = (offset + entries).div_ceil(LANES);
-            let last = wanted.readings[wanted.count.saturating_sub(1)];
-            if wanted.count == 0 || (last.group, last.span) != (group, span) {
-                wanted.readings[wanted.count] = Reading {
-                    group,
-                    span,
-                    lanes: 0,
-                };
-                wanted.count += 1;
-            }
-            wanted.readings[wanted.count - 1].lanes |= 1 << lane;
-        }
-        wanted
-    }
-
-    fn readings(&self) -> &[Reading] {
-        &self.readings[..self.count]
     }
 }
 

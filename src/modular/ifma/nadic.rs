@@ -3,7 +3,8 @@
 //! With Montgomery's quotient q of x₀·y₀, x₀·y₀ = R·t − q·N, so modulo N²
 //! `x·y/R = t + N·(x₀·y₁ + x₁·y₀ − q)/R`: another reduction modulo N, never one modulo N². A product
 //! takes 10h² multiply-adds and a square 7h², h limbs of N, against 16h² and 12h² modulo a plain
-//! number of 2h limbs. To stay positive, the second column starts from C − q, C = ⌈R/N⌉·N.
+//! number of 2h limbs; 8.5h² and 6.25h² with one level of Karatsuba. To stay positive, the second
+//! column starts from C − q, C = ⌈R/N⌉·N.
 //!
 //! Digits stay below 4N, with R > 16N. Products of such have t < (16N² + R·N)/R ≤ 2N and a second
 //! digit below (32N² + R + N + R·N)/R < 3N + 2.

@@ -11,12 +11,12 @@
 //! (where the value is not negative) or 1 (where a shared bit is 1), the garbled circuit (u64
 //! length, bytes) and a *delivery*. The reply holds P2's halves of the signs, sealed, before the rest.
 
-use super::{
-    Answering, Awaited, Delivery, Halves, Outbox, dimensions, read_dimensions, read_sealed,
-    read_share, read_tensors,
-};
+use super::outcome::{Awaited, read_sealed};
+use super::{Answering, Delivery, Halves, Outbox, dimensions, read_dimensions, read_share};
 use crate::error::{Error, Result};
-use crate::modular::Limbs;
+use crate::modular::exponentiation::choose;
+use crate::modular::{Limbs, Residues};
+use crate::paillier::{Encrypt, PublicKey};
 use crate::protocol::call::Question;
 use crate::protocol::garble::{Circuit, Source};
 use crate::protocol::masking::Masker;
@@ -24,9 +24,10 @@ use crate::protocol::message::{self, Operation};
 use crate::protocol::profile::{Phase, measure};
 use crate::protocol::transfer::{Nonce, Seeds, Sender, Setup, answer_setup};
 use crate::protocol::wide::{self, Wide};
-use crate::tensor::{EncryptedTensor, Meta, Share};
+use crate::tensor::{Ciphertexts, EncryptedTensor, Line, Meta, Share};
 use crate::wire::{Reader, Writer};
 use std::fmt;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// What P2's seeds are sealed for.
@@ -57,16 +58,42 @@ pub struct Offered {
     bits: Option<Bits>,
 }
 
+impl Bits {
+    /// P1's halves of bits, before P2 has sealed its own.
+    pub fn own(halves: &[bool]) -> Self {
+        let masks = bit_rows(halves);
+        let line = Line {
+            sealed: vec![],
+            masks,
+        };
+        let share = Share {
+            per_line: halves.len(),
+            mask_bits: 1,
+            lines: vec![Arc::new(line)],
+        };
+        Self { share }
+    }
+}
+
+fn bit_rows(bits: &[bool]) -> Limbs {
+    let mut rows = Limbs::zeros(bits.len(), 1);
+    for (i, &bit) in bits.iter().enumerate() {
+        rows.row_mut(i)[0] = u64::from(bit);
+    }
+    rows
+}
+
 impl Offered {
     /// Reads P2's part of the transfer.
     pub fn read(
         r: &mut Reader<'_>,
         transfers: &Transfers,
-        shape: Vec<usize>,
-        meta: Meta,
-        masks: &Limbs,
+        awaited: Awaited,
         bits: Option<Bits>,
     ) -> Result<Self> {
+        let Awaited {
+            shape, meta, masks, ..
+        } = awaited;
         let source = source(bits.is_some());
         // Masks of the result have no part in what P2 puts in.
         let circuit = Circuit::new(masks.rows(), meta.bound + 1, meta.bound + 2, source)?;
@@ -80,7 +107,7 @@ impl Offered {
             meta,
             nonce,
             labels,
-            masks: masks.clone(),
+            masks,
             bits,
         })
     }
@@ -116,17 +143,17 @@ pub fn ask_setup(masker: &Masker<'_>) -> Result<Question<Transfers>> {
     let (setup, points) = Setup::new(masker.random)?;
     let mut w = message::request(Operation::Setup, masker.key);
     w.bytes(&points);
-    Ok(Question {
-        key: masker.key.clone(),
-        operation: Operation::Setup,
-        request: w.finish(),
-        masked: 0,
-        resume: Box::new(move |r| {
+    Ok(Question::new(
+        masker.key,
+        Operation::Setup,
+        w.finish(),
+        0,
+        move |r| {
             let sender = setup.finish(r.take(32)?)?;
             let ticket = r.nested()?.to_vec();
             Ok(Transfers { sender, ticket })
-        }),
-    })
+        },
+    ))
 }
 
 /// P2: its part of the base transfers.
@@ -152,14 +179,16 @@ pub fn offer(
     seeds: &Seeds,
     values: &Halves,
     width: u32,
+    before: Option<&Halves>,
 ) -> Result<()> {
-    let bits: Zeroizing<Vec<bool>> = Zeroizing::new(match r.u16()? {
+    let low = |halves: &Halves| -> Vec<bool> {
+        let bit = |x: &Wide| x.as_words()[0] & 1 == 1;
+        halves.values.iter().map(bit).collect()
+    };
+    let bits = Zeroizing::new(match r.u16()? {
         0 => vec![],
-        _ => {
-            let halves = read_share(r, p2.sealer)?;
-            let bit = |x: &Wide| x.as_words()[0] & 1 == 1;
-            halves.values.iter().map(bit).collect()
-        }
+        1 => low(&read_share(r, p2.sealer)?),
+        _ => low(before.ok_or_else(|| r.error("bits of an item before the first"))?),
     });
     let count = values.values.len();
     if !bits.is_empty() && bits.len() != count {
@@ -178,14 +207,24 @@ pub fn offer(
     Ok(())
 }
 
-/// P1: puts offered values through a gate. The result is the gated tensor and, where the bit is
-/// the sign, the bits.
+/// What comes through a gate.
+#[derive(Debug)]
+pub struct Gated {
+    pub tensor: EncryptedTensor,
+    /// Where the bit is the sign: the bits.
+    pub bits: Option<Bits>,
+    /// The same, encrypted, where that was asked for.
+    pub encrypted_bits: Option<EncryptedTensor>,
+}
+
+/// P1: puts offered values through a gate; `encrypt_bits`: and wants the signs encrypted, too.
 pub fn ask(
     masker: &Masker<'_>,
     offered: Offered,
     transfers: &Transfers,
     delivery: Delivery,
-) -> Result<Question<(EncryptedTensor, Option<Bits>)>> {
+    encrypt_bits: bool,
+) -> Result<Question<Gated>> {
     let Offered {
         shape,
         meta,
@@ -245,29 +284,51 @@ pub fn ask(
         known: None,
     };
     awaited.delivery.write(&mut w);
+    w.u16(u16::from(encrypt_bits));
     let key = masker.key.clone();
-    Ok(Question {
-        key: key.clone(),
-        operation: Operation::Gate,
-        request: w.finish(),
-        masked: n,
-        resume: Box::new(move |r| {
-            let bits = match bits {
-                Some(_) => None,
-                None => {
-                    let mut own = Limbs::zeros(n, 1);
-                    for (i, &bit) in garbled.shares.iter().enumerate() {
-                        own.row_mut(i)[0] = u64::from(bit);
-                    }
-                    let share = read_sealed(r, lines, per_line, 1, &own, 1)?;
-                    Some(Bits { share })
-                }
-            };
-            let share = awaited.read_sealed(r)?;
-            let mut tensors = read_tensors(r, &key, vec![(awaited, share, None)])?;
-            Ok((tensors.remove(0), bits))
-        }),
-    })
+    let resume = move |r: &mut Reader<'_>| {
+        let own_bits = match bits {
+            Some(_) => None,
+            None => {
+                let own = bit_rows(&garbled.shares);
+                let share = read_sealed(r, lines, per_line, 1, &own, 1)?;
+                Some(Bits { share })
+            }
+        };
+        let share = awaited.read_sealed(r)?;
+        let singles = if encrypt_bits { n } else { 0 };
+        let all = message::read_answers(r, &key, singles + awaited.ciphertexts(&key)?)?;
+        let (first, rest): (Vec<usize>, Vec<usize>) = (0..all.len()).partition(|&i| i < singles);
+        let encrypted_bits = match encrypt_bits {
+            false => None,
+            true => {
+                let bits = flip(&key, &all.gather(&first), &garbled.shares)?;
+                let storage = Arc::new(Ciphertexts::new(key.clone(), bits, true));
+                Some(EncryptedTensor::from_parts(
+                    storage,
+                    &awaited.shape,
+                    Meta::bit(),
+                )?)
+            }
+        };
+        Ok(Gated {
+            tensor: awaited.tensor(&key, share, &all.gather(&rest), None)?,
+            bits: own_bits,
+            encrypted_bits,
+        })
+    };
+    let (operation, request) = (Operation::Gate, w.finish());
+    Ok(Question::new(masker.key, operation, request, n, resume))
+}
+
+/// E[b ⊕ c] for encrypted bits b and secret coins c.
+pub fn flip(key: &PublicKey, bits: &Residues, coins: &[bool]) -> Result<Residues> {
+    let mut ones = Limbs::zeros(bits.len(), key.modulus().width());
+    for i in 0..bits.len() {
+        ones.row_mut(i)[0] = 1;
+    }
+    let complement = bits.invert()?.multiply(&key.embed(&ones));
+    Ok(choose(bits, &complement, coins))
 }
 
 /// Masks of `mask_bits` bits, not below 2^bound: what is drawn below is drawn again, which
@@ -293,6 +354,7 @@ pub fn answer(mut r: Reader<'_>, p2: &Answering<'_>, mut reply: Writer) -> Resul
     let by_bit = r.u16()? == 1;
     let message = r.nested()?;
     let delivery = Delivery::read(&mut r)?;
+    let encrypt_bits = r.u16()? == 1;
     r.finish()?;
     let circuit = Circuit::new(lines * per_line, width, mask_bits, source(by_bit))?;
     if message.len() != circuit.message_len() {
@@ -310,18 +372,26 @@ pub fn answer(mut r: Reader<'_>, p2: &Answering<'_>, mut reply: Writer) -> Resul
         circuit.evaluate(&nonce, &labels, message)
     })?;
     p2.see(&evaluated.values);
+    let bits: Zeroizing<Vec<Wide>> = Zeroizing::new(
+        evaluated
+            .shares
+            .iter()
+            .map(|&b| Wide::from_u64(u64::from(b)))
+            .collect(),
+    );
+    p2.see(&bits);
     let halves = |values| Halves {
         lines,
         per_line,
         values,
     };
     let mut outbox = Outbox::new(p2, reply);
+    if encrypt_bits {
+        let n = p2.key.public().modulus().limbs();
+        outbox.plaintexts.push(wide::residues(bits.iter(), n));
+    }
     if !by_bit {
-        let bits = evaluated
-            .shares
-            .iter()
-            .map(|&b| Wide::from_u64(u64::from(b)));
-        outbox.seal(&halves(Zeroizing::new(bits.collect())), 1)?;
+        outbox.seal(&halves(bits), 1)?;
     }
     outbox.deliver(&halves(evaluated.values), delivery)?;
     reply = outbox.finish()?;

@@ -17,20 +17,20 @@
 
 pub mod convert;
 pub mod gate;
+pub mod outcome;
 pub mod products;
 pub mod seal;
 
 use super::message;
 use super::p2::{MAX_SLOT_BITS, MAX_VALUES};
 use super::profile::{Phase, measure};
+use super::transfer::Seeds;
 use super::wide::{self, Wide};
 use crate::error::{Error, Result};
-use crate::modular::{Limbs, Residues};
+use crate::modular::Limbs;
 use crate::paillier::{Encrypt, PrivateKey, PublicKey, Slots};
 use crate::random::Random;
-use crate::tensor::{
-    Ciphertexts, EncryptedTensor, Line, Meta, Packs, Share, Shared, pack_signed_rows,
-};
+use crate::tensor::{EncryptedTensor, Share, Shared, pack_signed_rows};
 use crate::wire::{Reader, Writer};
 use seal::{OVERHEAD, Sealer};
 use std::sync::Arc;
@@ -92,6 +92,14 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// Single ciphertexts.
+    pub fn singles() -> Self {
+        Self {
+            singles: true,
+            ..Self::default()
+        }
+    }
+
     fn write(&self, w: &mut Writer) {
         w.u32(self.bits);
         w.u32(self.rows);
@@ -262,6 +270,24 @@ impl<'a> Outbox<'a> {
         Ok(())
     }
 
+    /// What the request says of a result: how it comes back, and whether it goes into a gate.
+    fn deliver_and_offer(
+        &mut self,
+        r: &mut Reader<'_>,
+        halves: &Halves,
+        seeds: Option<&Seeds>,
+        before: Option<&Halves>,
+    ) -> Result<()> {
+        let delivery = Delivery::read(r)?;
+        self.deliver(halves, delivery)?;
+        if r.u16()? == 0 {
+            return Ok(());
+        }
+        let seeds = seeds.ok_or_else(|| r.error("a gate without transfer seeds"))?;
+        let width = r.u32()?;
+        gate::offer(r, self.p2, &mut self.reply, seeds, halves, width, before)
+    }
+
     fn pack(&mut self, slots: &Slots, halves: &Halves) {
         let key = self.p2.key.public();
         let mut rows = Limbs::zeros(halves.values.len(), wide::LIMBS);
@@ -283,167 +309,25 @@ impl<'a> Outbox<'a> {
     }
 }
 
-/// P1: a result that it waits for.
-struct Awaited {
-    shape: Vec<usize>,
-    meta: Meta,
-    lines: usize,
-    per_line: usize,
-    delivery: Delivery,
-    /// P1's halves of the values.
-    masks: Limbs,
-    mask_bits: u32,
-    /// Sealed halves that P1 has already, where none are delivered.
-    known: Option<Share>,
-}
-
-impl Awaited {
-    fn count(&self) -> usize {
-        self.lines * self.per_line
-    }
-
-    /// The halves that come sealed.
-    fn read_sealed(&self, r: &mut Reader<'_>) -> Result<Share> {
-        if let Some(known) = &self.known {
-            return Ok(known.clone());
+/// P1: quotes the seeds that P2 sealed when transfers were set up, where there are some.
+fn write_transfers(w: &mut Writer, transfers: Option<&Arc<gate::Transfers>>) {
+    match transfers {
+        None => w.u16(0),
+        Some(transfers) => {
+            w.u16(1);
+            w.nested(&transfers.ticket);
         }
-        read_sealed(
-            r,
-            self.lines,
-            self.per_line,
-            self.delivery.bits,
-            &self.masks,
-            self.mask_bits,
-        )
-    }
-
-    fn ciphertexts(&self, key: &PublicKey) -> Result<usize> {
-        let [rows, columns] = self.delivery.slots(key, self.lines, self.per_line)?;
-        let packs = rows.map_or(0, |s| s.packs()) + columns.map_or(0, |s| s.packs());
-        let singles = if self.delivery.singles {
-            self.count()
-        } else {
-            0
-        };
-        Ok(packs + singles)
-    }
-
-    /// The tensor, from its share and ciphertexts of P2's halves. `fallback` are ciphertexts that
-    /// P1 has already, where none are delivered that could stand for the tensor.
-    fn tensor(
-        self,
-        key: &PublicKey,
-        share: Share,
-        halves: &Residues,
-        fallback: Option<&EncryptedTensor>,
-    ) -> Result<EncryptedTensor> {
-        let [rows, columns] = self.delivery.slots(key, self.lines, self.per_line)?;
-        let negative = Zeroizing::new(
-            (0..self.masks.rows())
-                .map(|i| Wide::ZERO.wrapping_sub(&wide::from_row(self.masks.row(i))))
-                .collect::<Vec<_>>(),
-        );
-        let mut at = 0;
-        let mut take = |count: usize, plain: &Limbs| {
-            let indices: Vec<usize> = (at..at + count).collect();
-            at += count;
-            halves.gather(&indices).multiply(&key.embed(plain))
-        };
-        let mut unmask = |slots: Slots, transposed: bool| {
-            let masks = Halves {
-                lines: self.lines,
-                per_line: self.per_line,
-                values: negative.clone(),
-            };
-            let masks = if transposed {
-                masks.transposed()
-            } else {
-                masks
-            };
-            let mut all = Limbs::zeros(masks.values.len(), wide::LIMBS);
-            for (i, value) in masks.values.iter().enumerate() {
-                all.row_mut(i).copy_from_slice(value.as_words());
-            }
-            let residues = take(slots.packs(), &pack_signed_rows(key, &slots, &all));
-            Arc::new(Packs { slots, residues })
-        };
-        let rows = rows.map(|slots| unmask(slots, false));
-        let columns = columns.map(|slots| unmask(slots, true));
-        let singles = self.delivery.singles.then(|| {
-            let plain = wide::residues(negative.iter(), key.modulus().limbs());
-            take(self.count(), &plain)
-        });
-        let tensor = match (singles, &rows, fallback) {
-            (Some(singles), _, _) => {
-                let storage = Ciphertexts::new(key.clone(), singles, true);
-                EncryptedTensor::from_parts(Arc::new(storage), &self.shape, self.meta)?
-            }
-            (None, _, Some(tensor)) => tensor.clone(),
-            (None, Some(rows), None) => {
-                let storage = Ciphertexts::packed(key.clone(), rows.clone(), true);
-                EncryptedTensor::from_parts(Arc::new(storage), &self.shape, self.meta)?
-            }
-            (None, None, None) => unreachable!("results come with ciphertexts"),
-        };
-        let known = tensor.storage().shared();
-        tensor.storage().set_shared(Shared {
-            share,
-            rows: rows.or_else(|| known.as_ref()?.rows.clone()),
-            columns: columns.or_else(|| known.as_ref()?.columns.clone()),
-        });
-        Ok(tensor)
     }
 }
 
-fn read_sealed(
-    r: &mut Reader<'_>,
-    lines: usize,
-    per_line: usize,
-    bits: u32,
-    masks: &Limbs,
-    mask_bits: u32,
-) -> Result<Share> {
-    let bytes = OVERHEAD + 8 * limbs_for(bits) * per_line;
-    let lines = (0..lines)
-        .map(|i| {
-            let mut own = Limbs::zeros(per_line, masks.width());
-            for j in 0..per_line {
-                own.row_mut(j).copy_from_slice(masks.row(i * per_line + j));
-            }
-            Ok(Arc::new(Line {
-                sealed: r.take(bytes)?.to_vec(),
-                masks: own,
-            }))
-        })
-        .collect::<Result<_>>()?;
-    Ok(Share {
-        per_line,
-        mask_bits,
-        lines,
-    })
-}
-
-/// P1: the ciphertexts at the end of a reply, made into tensors.
-fn read_tensors(
-    r: &mut Reader<'_>,
-    key: &PublicKey,
-    awaited: Vec<(Awaited, Share, Option<EncryptedTensor>)>,
-) -> Result<Vec<EncryptedTensor>> {
-    let counts = awaited
-        .iter()
-        .map(|(a, _, _)| a.ciphertexts(key))
-        .collect::<Result<Vec<_>>>()?;
-    let all = message::read_answers(r, key, counts.iter().sum())?;
-    let mut at = 0;
-    awaited
-        .into_iter()
-        .zip(counts)
-        .map(|((awaited, share, fallback), count)| {
-            let own = all.gather(&(at..at + count).collect::<Vec<_>>());
-            at += count;
-            awaited.tensor(key, share, &own, fallback.as_ref())
-        })
-        .collect()
+fn read_transfers(r: &mut Reader<'_>, p2: &Answering<'_>) -> Result<Option<Seeds>> {
+    match r.u16()? {
+        0 => Ok(None),
+        _ => {
+            let opened = p2.sealer.open(gate::TRANSFERS, r.nested()?)?;
+            Seeds::from_bytes(&opened).map(Some)
+        }
+    }
 }
 
 /// Lines and values in each of a tensor: a line is the last axis.

@@ -19,14 +19,15 @@
 //!
 //! Then u16 1 and the *share* of an addend (of one line: for every row) or u16 0; the *delivery*; and
 //! u16 0, or 1 where the result goes into a gate: u32 bits w, and u16 1 and the *share* of bits or
-//! u16 0. The request begins with u16 1 and P2's sealed transfer seeds (u64 length, bytes) or u16 0,
+//! u16 0 without. The request begins with u16 1 and P2's sealed transfer seeds (u64 length, bytes) or u16 0,
 //! and the u64 number of items. For a gate the reply holds, at the item's place, a nonce and the
 //! transfer matrix for the low w bits of all values and for the bits.
 
-use super::gate::{Bits, Offered, Transfers};
+use super::gate::Transfers;
+use super::outcome::{Awaited, Outcome, Use, Waiting, read_outcomes};
 use super::{
-    Answering, Awaited, Delivery, Halves, Outbox, dimensions, read_share, read_tensors, read_wides,
-    shared_of, write_share, write_wides,
+    Answering, Delivery, Halves, Outbox, dimensions, read_share, read_transfers, read_wides,
+    shared_of, write_share, write_transfers, write_wides,
 };
 use crate::error::{Error, Result};
 use crate::fixed::bounds::ceil_log2;
@@ -38,7 +39,6 @@ use crate::protocol::masking::{self, Masker, Packed};
 use crate::protocol::message::{self, Operation};
 use crate::protocol::p2::{MAX_ITEMS, MAX_SLOT_BITS, MAX_TERMS, MAX_VALUES};
 use crate::protocol::profile::{Phase, measure};
-use crate::protocol::transfer::Seeds;
 use crate::protocol::wide::{self, Wide};
 use crate::tensor::{EncryptedTensor, Meta, Packs};
 use crate::wire::{Reader, Writer};
@@ -61,15 +61,6 @@ pub enum Kind<'a> {
     Difference(&'a EncryptedTensor, &'a EncryptedTensor),
 }
 
-/// What becomes of the result.
-#[derive(Debug)]
-pub enum Use<'a> {
-    /// It comes back as a tensor.
-    Deliver(Delivery),
-    /// It is offered to a gate, with the bits that the gate will use where it has some already.
-    Offer(Option<&'a Bits>),
-}
-
 /// `(kind + r_lo) // divisor + addend`.
 #[derive(Debug)]
 pub struct Item<'a> {
@@ -80,13 +71,6 @@ pub struct Item<'a> {
     pub shape: Vec<usize>,
     pub meta: Meta,
     pub result: Use<'a>,
-}
-
-/// An item's result.
-#[derive(Debug)]
-pub enum Product {
-    Tensor(EncryptedTensor),
-    Offered(Offered),
 }
 
 /// Bits of a shared factor: its values and its masks.
@@ -201,16 +185,9 @@ pub fn ask(
     masker: &Masker<'_>,
     items: &[Item<'_>],
     transfers: Option<&Arc<Transfers>>,
-) -> Result<Question<Vec<Product>>> {
-    let key = masker.key;
-    let mut w = message::request(Operation::Products, key);
-    match transfers {
-        None => w.u16(0),
-        Some(transfers) => {
-            w.u16(1);
-            w.nested(&transfers.ticket);
-        }
-    }
+) -> Result<Question<Vec<Outcome>>> {
+    let mut w = message::request(Operation::Products, masker.key);
+    write_transfers(&mut w, transfers);
     w.u64(items.len() as u64);
     let mut waiting = Vec::with_capacity(items.len());
     let mut seen = 0;
@@ -277,67 +254,16 @@ pub fn ask(
             mask_bits,
             known: None,
         };
-        waiting.push(match item.result {
-            Use::Deliver(_) => {
-                w.u16(0);
-                Waiting::Tensor(awaited)
-            }
-            Use::Offer(bits) => {
-                w.u16(1);
-                w.u32(item.meta.bound + 1);
-                match bits {
-                    None => w.u16(0),
-                    Some(bits) => {
-                        w.u16(1);
-                        write_share(&mut w, &bits.share);
-                    }
-                }
-                Waiting::Offer(awaited, bits.cloned())
-            }
-        });
+        waiting.push(Waiting::new(&mut w, awaited, &item.result, None, None));
     }
-    let (own_key, transfers) = (key.clone(), transfers.cloned());
-    Ok(Question {
-        key: key.clone(),
-        operation: Operation::Products,
-        request: w.finish(),
-        masked: seen,
-        resume: Box::new(move |r| {
-            let mut places = Vec::with_capacity(waiting.len());
-            let mut tensors = Vec::new();
-            for item in waiting {
-                places.push(match item {
-                    Waiting::Tensor(awaited) => {
-                        let share = awaited.read_sealed(r)?;
-                        tensors.push((awaited, share, None));
-                        None
-                    }
-                    Waiting::Offer(awaited, bits) => {
-                        let transfers = transfers.as_ref().ok_or_else(|| {
-                            Error::invalid("a gate needs transfers; set them up first")
-                        })?;
-                        let Awaited {
-                            shape, meta, masks, ..
-                        } = awaited;
-                        Some(Offered::read(r, transfers, shape, meta, &masks, bits)?)
-                    }
-                });
-            }
-            let mut tensors = read_tensors(r, &own_key, tensors)?.into_iter();
-            Ok(places
-                .into_iter()
-                .map(|place| match place {
-                    Some(offered) => Product::Offered(offered),
-                    None => Product::Tensor(tensors.next().expect("one for each place")),
-                })
-                .collect())
-        }),
-    })
-}
-
-enum Waiting {
-    Tensor(Awaited),
-    Offer(Awaited, Option<Bits>),
+    let (key, transfers) = (masker.key.clone(), transfers.cloned());
+    Ok(Question::new(
+        masker.key,
+        Operation::Products,
+        w.finish(),
+        seen,
+        move |r| read_outcomes(r, &key, transfers.as_deref(), waiting),
+    ))
 }
 
 /// What turns P2's sums, which are under `masks`, into sums under K.
@@ -544,12 +470,7 @@ fn inner_products(a: &[Wide], b: &[Wide], [m, p, q]: [usize; 3]) -> Zeroizing<Ve
 
 /// P2: computes the items.
 pub fn answer(mut r: Reader<'_>, p2: &Answering<'_>, reply: Writer) -> Result<Writer> {
-    let seeds = match r.u16()? {
-        0 => None,
-        _ => Some(Seeds::from_bytes(
-            &p2.sealer.open(super::gate::TRANSFERS, r.nested()?)?,
-        )?),
-    };
+    let seeds = read_transfers(&mut r, p2)?;
     let items = r.size("items in a request", MAX_ITEMS)?;
     let mut outbox = Outbox::new(p2, reply);
     for _ in 0..items {
@@ -582,15 +503,7 @@ pub fn answer(mut r: Reader<'_>, p2: &Answering<'_>, reply: Writer) -> Result<Wr
             }
         }
         p2.see(&values.values);
-        let delivery = Delivery::read(&mut r)?;
-        outbox.deliver(&values, delivery)?;
-        if r.u16()? == 1 {
-            let seeds = seeds
-                .as_ref()
-                .ok_or_else(|| r.error("a gate without transfer seeds"))?;
-            let width = r.u32()?;
-            super::gate::offer(&mut r, p2, &mut outbox.reply, seeds, &values, width)?;
-        }
+        outbox.deliver_and_offer(&mut r, &values, seeds.as_ref(), None)?;
     }
     r.finish()?;
     outbox.finish()

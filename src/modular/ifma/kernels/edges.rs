@@ -1,3 +1,6 @@
+//! What happens once a number rather than once a product: sums, the last subtraction of the modulus
+//! in constant time, and the way from two digits to one number.
+
 use super::*;
 
 impl Cpu {

@@ -8,8 +8,8 @@
 //!
 //! Their range: a column of a product of halves takes at most h/2 limb products, a lower and an upper
 //! part each below 2^52, so h·2^52; a digit sums two products, and the middle less the others is
-//! within ±4h·2^52. With a quotient times N, 2h·2^52, this stays below 2^63 for h ≤ 340 limbs, more
-//! than the crate's largest modulus has.
+//! within ±4h·2^52, also with x'y' or x''y'', which are largest where it is least. With a quotient times N,
+//! 2h·2^52, this stays below 2^63 for h ≤ 340 limbs, more than the crate's largest modulus has.
 //!
 //! The sum of two halves may have a bit too many, which is kept as a mask, a bit a lane.
 

@@ -7,7 +7,15 @@
 //! normalised; only column sums grow beyond.
 //!
 //! [`Cpu`] is the safe way in: it exists only where the processor has the instructions, and its
-//! methods check every length.
+//! methods check every length. They stand in the files of their kernels:
+//!
+//! | file | owns |
+//! |---|---|
+//! | `tiles` | tiles and block columns, as macros |
+//! | `plain` | products and squares modulo any odd number |
+//! | `karatsuba`, `nadic` | the same of digits, and modulo squares |
+//! | `select` | secret look-ups |
+//! | `edges` | what a number needs once |
 
 #[macro_use]
 mod tiles;

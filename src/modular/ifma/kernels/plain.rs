@@ -1,3 +1,5 @@
+//! Montgomery products and squares modulo any odd number (see `super::super::plain`).
+
 use super::*;
 
 impl Cpu {

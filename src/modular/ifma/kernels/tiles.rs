@@ -1,5 +1,7 @@
-// What follows is macros where functions would do: a function with `target_feature` cannot be
-// forced inline, and a call in the middle of a tile would spill its registers.
+//! Tiles of multiply-adds and block columns made of them, with their reduction.
+//!
+//! Macros where functions would do: a function with `target_feature` cannot be forced inline, and a
+//! call in the middle of a tile would spill its registers.
 
 /// `$body` for `$i` = 0 … TILE − 1, with `$i` a constant.
 macro_rules! unroll {
@@ -127,8 +129,8 @@ macro_rules! fetch {
 }
 
 /// Montgomery's reduction by product scanning (Koç, Acar, Kaliski 1996, FIPS): for every block
-/// column, `$fetch` runs first, `$products` adds what is to be reduced, `$extra` what is to be added besides in the
-/// lower half. Block c of `$quotients` is dead before block c of `$out` is written, so that they
+/// column, `$fetch` runs first, `$products` adds what is to be reduced, `$extra` what is to be
+/// added besides in the lower half. Block c of `$quotients` is dead before block c of `$out` is written, so that they
 /// may be one buffer.
 macro_rules! reduce_columns {
     (
