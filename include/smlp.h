@@ -510,6 +510,13 @@ void smlp_public_key_free(smlp_public_key *key);
 smlp_status smlp_tensor_is_encrypted(const smlp_tensor *tensor, bool *out);
 
 /**
+ * How many values share a ciphertext at most: 1 unless the tensor is packed.
+ *
+ * Errors: SMLP_INVALID_ARGUMENT for a clear tensor.
+ */
+smlp_status smlp_tensor_values_per_ciphertext(const smlp_tensor *tensor, size_t *out);
+
+/**
  * The key of an encrypted tensor, as smlp_public_key_id() names it.
  *
  * Args: out: room for 32 bytes.
@@ -646,6 +653,29 @@ smlp_status smlp_tensor_encrypt(const smlp_tensor *tensor,
 smlp_status smlp_tensor_encrypt_with_private_key(const smlp_tensor *tensor,
                                                  const smlp_private_key *key,
                                                  smlp_tensor **out);
+
+/**
+ * Encrypts many values a ciphertext: (bits of N - 2) / (bound + sigma + 2) along the last axis, 24
+ * of 15 bits under 2048 bits with sigma 64. What a data owner uploads for training. Packed
+ * tensors are decrypted, stored, cut into rows and used in sessions as others are; sums within
+ * them, products with clear values and the calls of a P1 need smlp_session_unpack() first.
+ *
+ * Args: sigma: at least that of the P1 that will compute; SMLP_DEFAULT_SIGMA if in doubt.
+ * Errors: as smlp_tensor_encrypt().
+ */
+smlp_status smlp_tensor_encrypt_packed(const smlp_tensor *tensor,
+                                       const smlp_public_key *key,
+                                       uint32_t sigma,
+                                       smlp_tensor **out);
+
+/**
+ * As smlp_tensor_encrypt_packed(), several times faster: for the data owner, who has the private
+ * key.
+ */
+smlp_status smlp_tensor_encrypt_packed_with_private_key(const smlp_tensor *tensor,
+                                                        const smlp_private_key *key,
+                                                        uint32_t sigma,
+                                                        smlp_tensor **out);
 
 /**
  * Decrypts every element of an encrypted tensor.
@@ -1138,6 +1168,21 @@ smlp_status smlp_session_rescale(const smlp_session *session,
                                  smlp_tensor **out);
 
 /**
+ * (left @ right + r) // divisor, rounded down, with r uniform in [0, divisor): the product of
+ * matrices and its division at once, several times faster than one after the other.
+ *
+ * Args: divisor: at least 1. scale_drop: by how many fraction bits the scale falls, f for a
+ * division by 2^f; 0 for a plain quotient.
+ * Errors: as smlp_session_multiply().
+ */
+smlp_status smlp_session_matmul_divide(const smlp_session *session,
+                                       const smlp_tensor *left,
+                                       const smlp_tensor *right,
+                                       uint64_t divisor,
+                                       uint32_t scale_drop,
+                                       smlp_tensor **out);
+
+/**
  * max(x, 0), and its derivative: 1 where x >= 0, else 0 (scale 0).
  *
  * Args: derivative_or_null: NULL if it is not needed.
@@ -1178,6 +1223,16 @@ smlp_status smlp_session_maximum(const smlp_session *session,
 smlp_status smlp_session_refresh(const smlp_session *session,
                                  const smlp_tensor *tensor,
                                  smlp_tensor **out);
+
+/**
+ * The same values, one a ciphertext: for what packed tensors cannot do. The same tensor where it
+ * is not packed, and in a clear session.
+ *
+ * Errors: as smlp_session_multiply().
+ */
+smlp_status smlp_session_unpack(const smlp_session *session,
+                                const smlp_tensor *tensor,
+                                smlp_tensor **out);
 
 /**
  * What the session has cost since it was made, or reset; 0 for a clear one.

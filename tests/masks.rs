@@ -10,8 +10,11 @@ use rug::Integer;
 use smlp::fixed::RoundingStream;
 use smlp::protocol::Call;
 use smlp::random::Random;
-use smlp::{Encrypt, EncryptedTensor, IntegerTensor, P1, P2, PrivateKey, Result, Security};
-use std::sync::OnceLock;
+use smlp::{
+    Arithmetic, Division, Encrypt, EncryptedTensor, IntegerTensor, P1, P2, PrivateKey, Result,
+    Security, Session, Step,
+};
+use std::sync::{Arc, Mutex, OnceLock};
 
 const BOUND: u32 = 20;
 const SIGMA: u32 = 40;
@@ -152,89 +155,108 @@ fn refreshing_hides_the_values() {
     assert_alike(&a[0], &b[0]);
 }
 
-#[test]
-fn comparisons_hide_signs_and_order_but_not_magnitudes() {
-    // All negative against all positive: the signs that P2 sees are fair coins for both.
-    let [a, b] = views(&[ELEMENTS], |p1, x| p1.relu(x));
-    for view in [&a, &b] {
-        let positive = view[0].iter().filter(|x| **x > 0).count() as f64;
-        let deviations = (positive - ELEMENTS as f64 / 2.0) / (ELEMENTS as f64 / 4.0).sqrt();
-        assert!(
-            deviations.abs() < 3.3,
-            "{positive} of {ELEMENTS} signs are positive"
-        );
+/// What P2 sees of a whole call, request by request.
+fn all_views(p1: &P1, start: impl Fn(&P1) -> Result<Call>) -> Vec<Vec<Integer>> {
+    let p2 = P2::new(key().clone());
+    let mut call = start(p1).unwrap();
+    let mut seen = vec![];
+    while call.step().unwrap() == Step::Send {
+        let request = call.request().unwrap();
+        seen.extend(p2.view(request).unwrap());
+        let reply = p2.answer(request).unwrap();
+        call.resume(&reply).unwrap();
     }
-    // The values under their additive masks are hidden as everywhere.
-    assert_alike(&a[1], &b[1]);
-    // Magnitudes leak by design (SECURITY.md): blurred over 128 octaves, not hidden. The shuffle
-    // takes away which element is which: |z| ascends in the second input, what P2 sees does not.
-    let ranks: Vec<f64> = b[0]
-        .iter()
-        .map(|x| f64::from(x.significant_bits()))
-        .collect();
-    assert!(correlation(&ranks).abs() < 3.3 / (ELEMENTS as f64).sqrt());
+    seen
 }
 
-#[test]
-fn comparisons_blur_magnitudes_as_far_as_security_md_says() {
-    // |z| spread over b octaves; P2 guesses the middle of what is possible.
-    const B: f64 = 32.0;
-    const KAPPA: f64 = 128.0;
-    let p1 = P1::seeded(key().public().clone(), SIGMA, 77).unwrap();
-    let p2 = P2::new(key().clone());
-    let calls = 1500;
-    let hits = (0..calls)
-        .filter(|i| {
-            let octave = (*i as f64 * 0.618_033_988_7).fract() * B;
-            let z = 2f64.powf(octave) as i128;
-            let clear = IntegerTensor::from_i128(&[1], vec![z], 0, 33).unwrap();
-            let x = EncryptedTensor::encrypt(&clear, key(), &Random::os()).unwrap();
-            let view = p2.view(p1.relu(&x).unwrap().request().unwrap()).unwrap();
-            let seen = view[0][0].to_f64().abs().log2() - 1.0;
-            let guess = ((seen - KAPPA).max(0.0) + seen.min(B)) / 2.0;
-            (guess - octave).abs() <= 1.0
-        })
-        .count() as f64;
-    let (rate, claimed) = (hits / f64::from(calls), 2.0 / B + 2.0 / KAPPA);
+#[track_caller]
+fn assert_coins(bits: &[Integer]) {
+    assert!(bits.iter().all(|x| *x == 0 || *x == 1));
+    let ones = bits.iter().filter(|x| **x == 1).count() as f64;
+    let deviations = (ones - bits.len() as f64 / 2.0) / (bits.len() as f64 / 4.0).sqrt();
     assert!(
-        (rate - claimed).abs() < 0.02,
-        "guessed {rate}, SECURITY.md says {claimed}"
+        deviations.abs() < 3.3,
+        "{ones} of {} bits are 1",
+        bits.len()
     );
 }
 
 #[test]
-fn selections_hide_bits_and_values() {
+fn comparisons_hide_values_signs_and_results() {
+    let mut seed = 30;
+    let [a, b] = inputs(&[ELEMENTS]).map(|x| {
+        seed += 1;
+        let p1 = P1::seeded(key().public().clone(), SIGMA, seed).unwrap();
+        all_views(&p1, |p1| p1.relu(&x))
+    });
+    // The masked values; what comes out of the gate; one half of every sign.
+    assert_eq!((a.len(), b.len()), (3, 3));
+    (0..2).for_each(|group| assert_alike(&a[group], &b[group]));
+    // All negative, and mostly positive: fair coins both.
+    assert_coins(&a[2]);
+    assert_coins(&b[2]);
+}
+
+#[test]
+fn selections_hide_bits_values_and_results() {
     let one = |value: i128| {
         let clear = IntegerTensor::from_i128(&[ELEMENTS], vec![value; ELEMENTS], 0, 1).unwrap();
         EncryptedTensor::encrypt(&clear, key(), &Random::os()).unwrap()
     };
+    let mut seed = 40;
     for bits in [one(0), one(1)] {
-        let [a, b] = views(&[ELEMENTS], |p1, x| p1.select(&bits, x));
+        let [a, b] = inputs(&[ELEMENTS]).map(|x| {
+            seed += 1;
+            let p1 = P1::seeded(key().public().clone(), SIGMA, seed).unwrap();
+            all_views(&p1, |p1| p1.select(&bits, &x))
+        });
+        // Flipped bits; masked values; what comes out of the gate; the bits' new halves.
+        assert_eq!((a.len(), b.len()), (4, 4));
         for view in [&a, &b] {
-            let ones = view[0].iter().filter(|x| **x == 1).count() as f64;
-            assert!(view[0].iter().all(|x| *x == 0 || *x == 1));
-            let deviations = (ones - ELEMENTS as f64 / 2.0) / (ELEMENTS as f64 / 4.0).sqrt();
-            assert!(
-                deviations.abs() < 3.3,
-                "{ones} of {ELEMENTS} flipped bits are 1"
-            );
+            assert_coins(&view[0]);
+            assert_coins(&view[3]);
         }
-        assert_alike(&a[1], &b[1]);
+        (1..3).for_each(|group| assert_alike(&a[group], &b[group]));
     }
 }
 
-/// Correlation of a sequence with its positions.
-fn correlation(values: &[f64]) -> f64 {
-    let n = values.len() as f64;
-    let (mean, middle) = (values.iter().sum::<f64>() / n, (n - 1.0) / 2.0);
-    let (mut both, mut own, mut places) = (0.0, 0.0, 0.0);
-    for (i, v) in values.iter().enumerate() {
-        let (dv, di) = (v - mean, i as f64 - middle);
-        both += dv * di;
-        own += dv * dv;
-        places += di * di;
+#[test]
+fn products_of_shared_values_hide_factors_terms_and_results() {
+    // One product a call: u = XS + RS − ρ2 − K shares S along a column, so that only separate
+    // calls give independent samples of it.
+    let p2 = Arc::new(P2::new(key().clone()));
+    let mut seed = 10;
+    let samples = inputs(&[ELEMENTS, 1]).map(|x| {
+        seed += 1;
+        let p1 = P1::seeded(key().public().clone(), SIGMA, seed).unwrap();
+        let views = Arc::new(Mutex::new(vec![]));
+        let (log, answering) = (views.clone(), p2.clone());
+        let wire = move |request: &[u8]| -> Result<Vec<u8>> {
+            log.lock().unwrap().push(answering.view(request)?);
+            answering.answer(request)
+        };
+        let session = Session::new(Arc::new(p1), Arc::new(wire));
+        let rounding = RoundingStream::from_seed([8; 32]);
+        let mut groups = vec![vec![]; 6];
+        for i in 0..ELEMENTS {
+            let x = x.take(0, &[i]).unwrap();
+            let division = Division {
+                divisor: 1 << 10,
+                scale_drop: 0,
+                rounding: Some((&rounding, i as u64)),
+            };
+            session.matmul_divide(&x, &x, division).unwrap();
+            // Both factors under their masks; then u, v, XW + K, and the quotient under its mask.
+            let seen = std::mem::take(&mut *views.lock().unwrap());
+            for (group, value) in groups.iter_mut().zip(seen.into_iter().flatten().flatten()) {
+                group.push(value);
+            }
+        }
+        groups
+    });
+    for (a, b) in samples[0].iter().zip(&samples[1]) {
+        assert_alike(a, b);
     }
-    both / (own * places).sqrt()
 }
 
 #[test]

@@ -134,3 +134,117 @@ fn offsets(slots: &Slots, width: usize) -> Limbs {
     }
     slots.pack(&all, width)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::paillier::Security;
+    use crate::tensor::EncryptedTensor;
+
+    fn key() -> PrivateKey {
+        PrivateKey::generate(512, Security::AllowInsecure).unwrap()
+    }
+
+    fn tensor(shape: &[usize], bound: u32) -> IntegerTensor {
+        let top = (1i128 << bound) - 1;
+        let count = shape.iter().product::<usize>() as i128;
+        let values = (0..count).map(|i| if i % 3 == 0 { -top } else { top - i });
+        IntegerTensor::from_i128(shape, values.collect(), 3, bound).unwrap()
+    }
+
+    fn encrypt(clear: &IntegerTensor, key: &PrivateKey) -> EncryptedTensor {
+        Tensor::encrypt_packed(clear, key, 40, &Random::os()).unwrap()
+    }
+
+    #[test]
+    fn packed_values_come_back_with_their_signs() {
+        let key = key();
+        for shape in [&[][..], &[1], &[7], &[3, 40], &[2, 3, 5], &[0, 4], &[4, 0]] {
+            for bound in [1, 8, 63, 64, 100, 126] {
+                let count: usize = shape.iter().product();
+                let clear = match bound {
+                    1 => IntegerTensor::from_i128(shape, vec![-1; count], 0, 1).unwrap(),
+                    _ => tensor(shape, bound),
+                };
+                let packed = encrypt(&clear, &key);
+                assert_eq!(packed.shape(), clear.shape());
+                assert_eq!(packed.meta(), clear.meta());
+                assert_eq!(packed.decrypt(&key).unwrap().values(), clear.values());
+            }
+        }
+        let many = encrypt(&tensor(&[3, 40], 8), &key);
+        // 510 // (8 + 40 + 2) = 10 in a ciphertext, 4 ciphertexts a row.
+        assert_eq!(many.values_per_ciphertext(), 10);
+        assert_eq!(many.storage().residues().len(), 12);
+        let small = PrivateKey::generate(64, Security::AllowInsecure).unwrap();
+        let refused = Tensor::encrypt_packed(&tensor(&[2], 30), &small, 40, &Random::os());
+        assert!(matches!(
+            refused,
+            Err(Error::Bound {
+                needed: 72,
+                limit: 62,
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn rows_are_cut_and_joined_and_sums_are_taken_like_the_twins() {
+        let key = key();
+        let (a, b) = (tensor(&[4, 12], 9), tensor(&[4, 12], 9));
+        let (ea, eb) = (encrypt(&a, &key), encrypt(&b, &key));
+        let same = |e: Result<EncryptedTensor>, c: Result<IntegerTensor>| {
+            let (e, c) = (e.unwrap(), c.unwrap());
+            assert_eq!(e.meta(), c.meta());
+            assert_eq!(e.decrypt(&key).unwrap().values(), c.values());
+            // Through bytes, too.
+            let bytes = e.to_bytes().unwrap();
+            let back = EncryptedTensor::from_bytes(&bytes, key.public()).unwrap();
+            assert!(back.is_packed());
+            assert_eq!(back.decrypt(&key).unwrap().values(), c.values());
+        };
+        same(ea.take(0, &[3, 0, 3]), a.take(0, &[3, 0, 3]));
+        same(ea.add(&eb), a.add(&b));
+        same(ea.sub(&eb), a.sub(&b));
+        same(ea.add_plain(&b), a.add_plain(&b));
+        same(
+            Tensor::concatenate(&[&ea, &eb], 0),
+            Tensor::concatenate(&[&a, &b], 0),
+        );
+        // A view that cuts through ciphertexts can still be decrypted, but not computed with.
+        let view = ea.transpose();
+        assert_eq!(view.decrypt(&key).unwrap().values(), a.transpose().values());
+        let single = EncryptedTensor::encrypt(&b, &key, &Random::os()).unwrap();
+        for refused in [
+            view.neg().map(|_| ()),
+            ea.sum(None).map(|_| ()),
+            ea.mul_plain(&b).map(|_| ()),
+            ea.add(&single).map(|_| ()),
+            view.to_bytes().map(|_| ()),
+            ea.to_ciphertexts().map(|_| ()),
+        ] {
+            let error = refused.unwrap_err().to_string();
+            assert!(error.contains("unpack"), "{error}");
+        }
+    }
+
+    #[test]
+    fn bytes_of_absurd_layouts_are_refused() {
+        let key = key();
+        let bytes = encrypt(&tensor(&[2, 12], 9), &key).to_bytes().unwrap();
+        for cut in 0..bytes.len() {
+            assert!(EncryptedTensor::from_bytes(&bytes[..cut], key.public()).is_err());
+        }
+        // Flags, and the bits of a slot, which come after two dimensions.
+        for (at, values) in [(40, &[4u32, 8, 0xff][..]), (74, &[0, 1, 9, 511, u32::MAX])] {
+            for value in values {
+                let mut bad = bytes.clone();
+                let width = if at == 40 { 2 } else { 4 };
+                bad[at..at + width].copy_from_slice(&value.to_le_bytes()[..width]);
+                let read = EncryptedTensor::from_bytes(&bad, key.public());
+                assert!(read.is_err(), "{value} at {at}");
+            }
+        }
+    }
+}
