@@ -6,13 +6,19 @@ PIP := $(VENV)/bin/pip --disable-pip-version-check -q
 # Statistical tests of the masks need reproducible ones.
 TEST_FEATURES := test-seed
 
-.PHONY: help build demo test test-rust test-python lint header bench install clean
+# What the tests of the CUDA plugin are built into; a kit to measure on a machine with a GPU.
+CUDA_BUILD := $(CURDIR)/target/cuda
+CUDA_KIT := $(CURDIR)/build/cuda-kit
+
+.PHONY: help build demo test test-rust test-python test-cuda lint cuda cuda-kit header bench install clean
 
 help:
 	@echo "make demo     train XOR on encrypted data, beside its clear twin (one minute after the build, two without AVX-512 IFMA)"
-	@echo "make test     run all tests: Rust, C, C++, Python, header, formatting"
+	@echo "make test     run all tests: Rust, C, C++, Python, CUDA without a GPU, header, formatting"
 	@echo "make install  install library, headers, CMake and pkg-config files under PREFIX=$(PREFIX)"
 	@echo "make bench    time the primitives, as ratios to GMP"
+	@echo "make cuda     build the CUDA plugin, target/release/libsmlp_cuda.so: needs no CUDA"
+	@echo "make cuda-kit put all that measuring on a GPU machine needs into build/cuda-kit"
 	@echo "make header   write include/smlp.h anew from the Rust sources"
 
 build:
@@ -26,11 +32,12 @@ demo: build $(VENV)/bin/python
 	$(PIP) install './bindings/python[demo]'
 	$(VENV)/bin/python bindings/python/examples/xor_demo.py
 
-test: test-rust test-python
+test: test-rust test-python test-cuda
 
 lint:
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets --features $(TEST_FEATURES) -- -D warnings
+	cargo clippy --locked -p smlp-cuda -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps -q
 
 test-rust:
@@ -45,6 +52,31 @@ test-python: build $(VENV)/bin/python
 	$(VENV)/bin/ruff format --check -q bindings/python
 	cd bindings/python && $(CURDIR)/$(VENV)/bin/mypy --no-error-summary
 	timeout 1200 $(VENV)/bin/python -m pytest -q bindings/python/tests
+
+cuda:
+	@scripts/setup.sh build
+	cargo build --release --locked -p smlp-cuda
+
+cuda-kit: build cuda
+	cargo build --release --locked --example throughput --example step
+	@mkdir -p $(CUDA_KIT)/kernels
+	cp target/release/libsmlp_cuda.so target/release/examples/throughput target/release/examples/step \
+	    cuda/harness.py cuda/device.py cuda/checks.py $(CUDA_KIT)
+	cp cuda/kernels/sizes.h $(CUDA_KIT)/kernels
+	cp -r cuda/ptx $(CUDA_KIT)
+
+# Kernels on the emulator, and the cases of every backend on the plugin, on a double of the driver.
+test-cuda: cuda-kit $(VENV)/bin/python
+	$(PIP) install -r cuda/requirements.txt
+	$(VENV)/bin/ruff check cuda
+	$(VENV)/bin/ruff format --check -q cuda
+	cd cuda && $(CURDIR)/$(VENV)/bin/mypy --no-error-summary
+	$(MAKE) -s -C cuda BUILD=$(CUDA_BUILD) double
+	cd cuda && SMLP_CUDA_KIT=$(CUDA_KIT) timeout 1200 $(CURDIR)/$(VENV)/bin/python -m pytest -q
+	SMLP_PLUGIN=$(CURDIR)/target/release/libsmlp_cuda.so LD_LIBRARY_PATH=$(CUDA_BUILD) SMLP_BACKEND=cuda \
+	    cargo test --locked --features $(TEST_FEATURES) --lib modular
+	SMLP_PLUGIN=$(CURDIR)/target/release/libsmlp_cuda.so LD_LIBRARY_PATH=$(CUDA_BUILD) SMLP_BACKEND=cuda \
+	    cargo test --locked --features $(TEST_FEATURES) --test protocols -- --skip real_keys
 
 header:
 	SMLP_BLESS=1 cargo test --features $(TEST_FEATURES) --test header

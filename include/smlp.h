@@ -358,6 +358,16 @@ size_t smlp_last_error(char *buffer, size_t capacity);
 smlp_status smlp_backend_name(const char **out);
 
 /**
+ * Which accelerator (GPU) is in use, or why none is, in words. Looks for one if nothing did before;
+ * SMLP_PLUGIN names the file of a plugin.
+ *
+ * Args: buffer: room for `capacity` bytes; the text (UTF-8) is cut to fit and NUL-terminated.
+ * (NULL, 0) asks for the length only.
+ * Returns: the length of the whole text in bytes, without the NUL.
+ */
+size_t smlp_backend_report(char *buffer, size_t capacity);
+
+/**
  * The first of the bytes, until they are freed. Not NULL, unless `bytes` is.
  */
 const uint8_t *smlp_bytes_data(const smlp_bytes *bytes);

@@ -1,12 +1,13 @@
 //! Status codes, the last error, versions.
 
 use std::ffi::{CString, c_char};
+use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
 use super::arguments::{Out, buffer};
 use super::failure::with_last_error;
 use super::guard;
-use crate::modular::backend;
+use crate::modular::{backend, plugin_report};
 
 /// Version of the ABI: a program compiled for one works with every library that reports it.
 pub const SMLP_ABI_VERSION: u32 = 1;
@@ -123,20 +124,22 @@ pub unsafe extern "C" fn smlp_last_error(buffer: *mut c_char, capacity: usize) -
     // SAFETY: the contract: `capacity` writable bytes, or NULL. A length that cannot be is treated
     // as no room.
     let room = unsafe { self::buffer(buffer, capacity, "buffer") }.unwrap_or(&mut []);
-    with_last_error(|text| {
-        if let Some((last, front)) = room.split_last_mut() {
-            let mut end = front.len().min(text.len());
-            while !text.is_char_boundary(end) {
-                end -= 1;
-            }
-            for (place, &byte) in front.iter_mut().zip(&text.as_bytes()[..end]) {
-                place.write(byte as c_char);
-            }
-            front.get_mut(end).unwrap_or(last).write(0);
+    with_last_error(|text| copy_text(text, room)).unwrap_or(0)
+}
+
+/// A text as a C string, cut between characters to fit; its whole length comes back.
+fn copy_text(text: &str, room: &mut [MaybeUninit<c_char>]) -> usize {
+    if let Some((last, front)) = room.split_last_mut() {
+        let mut end = front.len().min(text.len());
+        while !text.is_char_boundary(end) {
+            end -= 1;
         }
-        text.len()
-    })
-    .unwrap_or(0)
+        for (place, &byte) in front.iter_mut().zip(&text.as_bytes()[..end]) {
+            place.write(byte as c_char);
+        }
+        front.get_mut(end).unwrap_or(last).write(0);
+    }
+    text.len()
 }
 
 /// The arithmetic backend in use, e.g. "gmp". The environment variable SMLP_BACKEND chooses it.
@@ -154,6 +157,24 @@ pub unsafe extern "C" fn smlp_backend_name(out: *mut *const c_char) -> Status {
         out.set(name.as_ptr());
         Ok(())
     })
+}
+
+/// Which accelerator (GPU) is in use, or why none is, in words. Looks for one if nothing did before;
+/// SMLP_PLUGIN names the file of a plugin.
+///
+/// Args: buffer: room for `capacity` bytes; the text (UTF-8) is cut to fit and NUL-terminated.
+/// (NULL, 0) asks for the length only.
+/// Returns: the length of the whole text in bytes, without the NUL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smlp_backend_report(buffer: *mut c_char, capacity: usize) -> usize {
+    // SAFETY: as for smlp_last_error.
+    let room = unsafe { self::buffer(buffer, capacity, "buffer") }.unwrap_or(&mut []);
+    let mut length = 0;
+    guard(|| {
+        length = copy_text(&plugin_report(), room);
+        Ok(())
+    });
+    length
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! [`Comb`]: exponentiation of one fixed base by tables made ahead.
 
 use super::exponentiation::{Exponents, power_tables};
+use super::program::{Program, Reading, Rows, Step, Tables, evaluate};
 use super::{Block, Limbs, Residues, Ring};
 use std::fmt;
 use std::sync::Arc;
@@ -52,26 +53,26 @@ impl Comb {
     /// `base ^ exponents[i]` for every row.
     pub fn power(&self, exponents: &Limbs, bits: usize) -> Residues {
         assert!(bits <= self.bits);
-        let (rows, exponents) = (exponents.rows(), Exponents::new(exponents, bits));
-        let (ring, window) = (&self.ring, self.window);
-        Residues::in_pieces(ring, rows, |range| {
-            let mut acc = ring.ones(range.len());
-            let digits_in_all = bits.div_ceil(window);
-            for j in 0..digits_in_all {
-                let first = vec![j << window; range.len()];
-                let digits: Vec<_> = range
-                    .clone()
-                    .map(|i| exponents.digit(i, j * window, window))
-                    .collect();
-                let ahead = match j + 1 < digits_in_all {
-                    true => (j + 1) << window..(j + 2) << window,
-                    false => 0..0,
-                };
-                let entries = 1 << window;
-                ring.multiply_selected(&mut acc, &self.table, &first, &digits, entries, ahead);
-            }
-            acc
-        })
+        let window = self.window;
+        let steps = (0..bits.div_ceil(window)).map(|j| Step {
+            squarings: 0,
+            column: 0,
+            first: j << window,
+            at: j * window,
+        });
+        let program = Program {
+            outputs: exponents.rows(),
+            columns: 1,
+            window,
+            steps: steps.collect(),
+            tables: Tables::Made(&self.table),
+            slots: None,
+            exponents: &Exponents::new(exponents, bits),
+            rows: Rows::Output,
+            empty_digit: 0,
+            reading: Reading::Shared,
+        };
+        evaluate(&self.ring, &program)
     }
 }
 

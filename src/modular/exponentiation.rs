@@ -1,14 +1,15 @@
 //! What is built above a [`Ring`], once for all backends: tables of powers, exponentiation,
 //! multi-exponentiation and packing.
 //!
-//! Exponents are secret (masks, encryption randomness, key material): every function reads its
-//! tables through [`Ring::multiply_selected`] and does the same operations whatever the digits are.
+//! Exponents are secret (masks, encryption randomness, key material): every function is a
+//! [`Program`], whose operations are the same whatever the digits are.
 //! Bit lengths, shapes and indices are public.
 
 pub use super::straus::{multi_power, signed_multi_power};
 
+use super::program::{EMPTY, Program, Reading, Rows, Step, Tables, evaluate};
 use super::residues::pieces;
-use super::{Block, Limbs, Residues, Ring, Selection, bits_at};
+use super::{Block, Limbs, Residues, Ring, bits_at};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -34,9 +35,25 @@ impl<'a> Exponents<'a> {
         Self { rows, bits }
     }
 
+    /// `window` bits of the exponent of element `i` from bit `at` on; zeros beyond its end.
     pub(super) fn digit(&self, i: usize, at: usize, window: usize) -> u64 {
-        let row = if self.rows.rows() == 1 { 0 } else { i };
-        bits_at(self.rows.row(row), at, window.min(self.bits - at))
+        let count = window.min(self.bits.saturating_sub(at));
+        bits_at(self.row(i), at, count)
+    }
+
+    /// The exponent of element `i`.
+    pub(super) fn row(&self, i: usize) -> &[u64] {
+        self.rows.row(if self.is_single() { 0 } else { i })
+    }
+
+    /// Whether one serves every element.
+    pub(super) fn is_single(&self) -> bool {
+        self.rows.rows() == 1
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.rows.rows()
     }
 }
 
@@ -45,6 +62,9 @@ impl<'a> Exponents<'a> {
 pub(super) fn power_tables(bases: &Residues, window: usize, start: Option<&Residues>) -> Block {
     let ring = bases.ring();
     let (block, start) = (bases.block(), start.map(Residues::block));
+    if let Some(tables) = ring.tables(block, window, start) {
+        return tables;
+    }
     let parts: Vec<_> = pieces(ring, ring.grain().min(16), bases.len())
         .into_par_iter()
         .map(|range| power_table(ring, block, &range.collect::<Vec<_>>(), window, start))
@@ -111,17 +131,30 @@ pub fn power(bases: &Residues, exponents: &Exponents<'_>) -> Residues {
 /// `if choice[i] { b[i] } else { a[i] }` with secret choices: both are read, a multiplication by
 /// one each.
 pub fn choose(a: &Residues, b: &Residues, choice: &[bool]) -> Residues {
-    let (ring, n) = (a.ring(), a.len());
+    let n = a.len();
     assert!(b.len() == n && choice.len() == n);
     let order: Vec<_> = (0..n).flat_map(|i| [i, n + i]).collect();
     let table = Residues::concatenate(&[a, b]).gather(&order);
-    Residues::in_pieces(ring, n, |range| {
-        let mut out = ring.ones(range.len());
-        let first: Vec<_> = range.clone().map(|i| 2 * i).collect();
-        let digits: Vec<_> = range.map(|i| u64::from(choice[i])).collect();
-        ring.multiply_selected(&mut out, table.block(), &first, &digits, 2, 0..0);
-        out
-    })
+    let choice = choice.iter().map(|&c| u64::from(c)).collect();
+    let choice = Limbs::from_words(choice, 1);
+    let program = Program {
+        outputs: n,
+        columns: 1,
+        window: 1,
+        steps: vec![Step {
+            squarings: 0,
+            column: 0,
+            first: 0,
+            at: 0,
+        }],
+        tables: Tables::Made(table.block()),
+        slots: Some((0..n).collect()),
+        exponents: &Exponents::new(&choice, 1),
+        rows: Rows::Output,
+        empty_digit: 0,
+        reading: Reading::Plain,
+    };
+    evaluate(a.ring(), &program)
 }
 
 /// Packs by Horner's rule: `out[g] = Π_j (bases[i]^exponents[i])^(2^(j·slot_bits))` where
@@ -145,41 +178,43 @@ pub fn pack(
         1
     };
     let tables = power_tables(bases, window, None);
-    Residues::in_pieces(ring, places.len() / per_pack, |range| {
-        let mut acc = ring.ones(range.len());
-        let mut pending = 0;
-        for j in (0..per_pack).rev() {
-            // Bits of a slot from the top; only window boundaries inside the exponent multiply.
-            for at in (0..slot_bits).rev() {
-                pending += 1;
-                if at % window != 0 || at >= bits {
-                    continue;
-                }
-                let begun = j + 1 < per_pack || at + window < bits;
-                let squarings = if begun { pending } else { 0 };
-                pending = 0;
-                // An empty slot takes the first base with digit 0, a factor of one.
-                let column = || range.clone().map(|g| places[g * per_pack + j]);
-                let first: Vec<_> = column().map(|p| p.unwrap_or(0) << window).collect();
-                let digits: Vec<_> = column()
-                    .map(|p| match (p, exponents) {
-                        (None, _) => 0,
-                        (Some(_), None) => 1,
-                        (Some(i), Some(e)) => e.digit(i, at, window),
-                    })
-                    .collect();
-                let by = Selection {
-                    table: &tables,
-                    first: &first,
-                    digits: &digits,
-                    entries: 1 << window,
-                    ahead: 0..0,
-                };
-                ring.square_multiply_selected(&mut acc, squarings, &by);
+    let (mut steps, mut squarings) = (vec![], 0);
+    for column in (0..per_pack).rev() {
+        // Bits of a slot from the top; only window boundaries inside the exponent multiply.
+        for at in (0..slot_bits).rev() {
+            squarings += 1;
+            if at % window != 0 || at >= bits {
+                continue;
             }
+            // One needs no squaring.
+            if steps.is_empty() {
+                squarings = 0;
+            }
+            steps.push(Step {
+                squarings,
+                column,
+                first: 0,
+                at,
+            });
+            squarings = 0;
         }
-        acc
-    })
+    }
+    let one = Limbs::from_words(vec![1], 1);
+    let ones = Exponents::new(&one, 1);
+    let program = Program {
+        outputs: places.len() / per_pack,
+        columns: per_pack,
+        window,
+        steps,
+        tables: Tables::Made(&tables),
+        // An empty slot takes the first base with digit 0, a factor of one.
+        slots: Some(places.iter().map(|p| p.unwrap_or(0)).collect()),
+        exponents: exponents.unwrap_or(&ones),
+        rows: Rows::Listed(places.iter().map(|p| p.unwrap_or(EMPTY)).collect()),
+        empty_digit: 0,
+        reading: Reading::Plain,
+    };
+    evaluate(ring, &program)
 }
 
 #[cfg(test)]

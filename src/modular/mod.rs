@@ -14,6 +14,8 @@ mod gmp;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 mod limbs;
+mod plugin;
+mod program;
 mod residues;
 mod secret;
 mod straus;
@@ -23,6 +25,8 @@ pub use gmp::Gmp;
 #[cfg(target_arch = "x86_64")]
 pub use ifma::Ifma;
 pub use limbs::{Limbs, add_masked, add_shifted, bits_at, copy_bits, less_than, subtract};
+pub use plugin::report as plugin_report;
+pub use program::{EMPTY, Program, Reading, Rows, Step, Tables};
 pub use residues::Residues;
 pub use secret::{
     clear_freed_integers, integer_from_limbs, limbs_of, secret_product, secret_remainder,
@@ -211,6 +215,29 @@ pub trait Ring: Send + Sync + fmt::Debug {
         self.multiply_selected(x, by.table, by.first, by.digits, by.entries, ahead);
     }
 
+    /// How many parts each of `outputs` products of `width` powers had better be computed in, so that
+    /// nothing idles.
+    fn parts(&self, outputs: usize, _width: usize) -> usize {
+        self.lanes() * rayon::current_num_threads() / outputs.max(1)
+    }
+
+    /// Whether batches had better stay whole, because the ring itself spreads them over what it
+    /// computes on.
+    fn whole(&self) -> bool {
+        false
+    }
+
+    /// Powers `base^0 … base^(2^window − 1)` of each number, base after base, times `start[i]` where
+    /// there is one. None: [`exponentiation`] makes them, product by product.
+    fn tables(&self, _bases: &Block, _window: usize, _start: Option<&Block>) -> Option<Block> {
+        None
+    }
+
+    /// A whole program. None: it is run step by step.
+    fn evaluate(&self, _program: &Program<'_>) -> Option<Block> {
+        None
+    }
+
     /// Modular multiplications and squarings so far.
     fn operations(&self) -> u64;
 }
@@ -245,7 +272,8 @@ pub trait Backend: Send + Sync {
 
 /// The backend that this process uses: the one that `SMLP_BACKEND` names, else the best present.
 ///
-/// A name that is not available here is refused, rather than silently replaced.
+/// A name that is not available here is refused, rather than silently replaced. [`plugin_report`]
+/// tells why there is no accelerator.
 pub fn backend() -> Result<&'static dyn Backend> {
     static CHOICE: OnceLock<Result<&'static dyn Backend>> = OnceLock::new();
     CHOICE
@@ -264,8 +292,12 @@ fn choose_backend(
     let found = present.iter().find(|b| b.name() == wanted);
     found.copied().ok_or_else(|| {
         let known: Vec<_> = present.iter().map(|b| b.name()).collect();
+        let why = match wanted {
+            "cuda" => format!(" ({})", plugin_report()),
+            _ => String::new(),
+        };
         Error::Backend(format!(
-            "SMLP_BACKEND is '{wanted}', this build and machine offer: {}",
+            "SMLP_BACKEND is '{wanted}', this build and machine offer: {}{why}",
             known.join(", ")
         ))
     })
@@ -274,6 +306,7 @@ fn choose_backend(
 /// Every backend that works on this machine, best first.
 pub fn backends() -> Vec<&'static dyn Backend> {
     let mut present: Vec<&'static dyn Backend> = vec![];
+    present.extend(plugin::Accelerator::detect().map(|gpu| gpu as &dyn Backend));
     #[cfg(target_arch = "x86_64")]
     present.extend(Ifma::detect().map(|ifma| ifma as &dyn Backend));
     present.push(&Gmp);

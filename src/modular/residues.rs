@@ -172,6 +172,9 @@ impl Residues {
         if width == 0 {
             return Self::ones(&self.ring, 0);
         }
+        if self.ring.whole() {
+            return super::program::products(self, indices, width);
+        }
         // Halve the width until one column is left, so that even a single long product is made of
         // wide batches.
         let outputs = indices.len() / width;
@@ -278,7 +281,10 @@ fn invert_blinded(ring: &Arc<dyn Ring>, x: &Block) -> Result<Block> {
 /// so small that lanes stay idle (except in the last).
 pub(super) fn pieces(ring: &Arc<dyn Ring>, grain: usize, len: usize) -> Vec<Range<usize>> {
     let share = len.div_ceil(rayon::current_num_threads()).max(1);
-    let size = grain.min(share.next_multiple_of(ring.lanes()));
+    let size = match ring.whole() {
+        true => len.max(1),
+        false => grain.min(share.next_multiple_of(ring.lanes())),
+    };
     (0..len)
         .step_by(size)
         .map(|start| start..(start + size).min(len))

@@ -5,8 +5,9 @@
 //!
 //! [`exponentiation`]: super::exponentiation
 
-use super::exponentiation::{Exponents, best_window, power_table, power_tables};
-use super::{Limbs, Residues, Selection, add_masked, add_shifted};
+use super::exponentiation::{Exponents, best_window, power_tables};
+use super::program::{EMPTY, Program, Reading, Rows, Step, Tables, evaluate};
+use super::{Limbs, Residues, add_masked, add_shifted};
 use crate::error::Result;
 use std::ops::Range;
 
@@ -82,7 +83,7 @@ impl<'a> Straus<'a> {
     pub(super) fn new(bases: &'a Residues, indices: &'a [usize], width: usize) -> Self {
         let lanes = bases.ring().lanes();
         let outputs = indices.len().checked_div(width).unwrap_or(0);
-        let wanted = (lanes * rayon::current_num_threads()) / outputs.max(1);
+        let wanted = bases.ring().parts(outputs, width);
         let part_width = width.div_ceil(wanted.clamp(1, width.max(1))).max(1);
         let parts = width.div_ceil(part_width);
         let mut straus = Self {
@@ -187,64 +188,49 @@ impl<'a> Straus<'a> {
             Some(bits) => Some(used.invert()?.square(bits)),
             None => None,
         };
-        let common = (!own).then(|| power_tables(&used, window, start.as_ref()));
-        let (used, start) = (used.block(), start.as_ref().map(Residues::block));
+        let common = (!own || ring.whole()).then(|| power_tables(&used, window, start.as_ref()));
         let windows = exponents.bits.div_ceil(window).max(1);
-        // Tables that nobody shares had better stay in the cache from window to window.
-        let grain = match self.shared {
-            true => ring.grain(),
-            false => ring.lanes().max(8),
+        let steps = (0..windows).rev().flat_map(|j| {
+            (0..columns.len()).map(move |column| Step {
+                squarings: if column == 0 && j + 1 < windows {
+                    window
+                } else {
+                    0
+                },
+                column,
+                first: 0,
+                at: j * window,
+            })
+        });
+        let terms = || {
+            let parts = self.order.iter();
+            parts.flat_map(|&part| columns.clone().map(move |c| self.term(part, c)))
         };
-        // A part without a term takes any base to the power 0.
-        let none = inverse_bits.map_or(0, |bits| 1 << bits);
         let slot = |i: Option<usize>| i.map_or(0, |i| slot[self.indices[i]]);
-        let piece = |range: Range<usize>| {
-            let parts = &self.order[range];
-            // Terms and their tables, column after column.
-            let terms: Vec<_> = columns
-                .clone()
-                .flat_map(|c| parts.iter().map(move |&part| self.term(part, c)))
-                .collect();
-            let mut tables: Vec<_> = terms.iter().map(|&i| slot(i)).collect();
-            let made = own.then(|| {
-                let made = power_table(ring, used, &tables, window, start);
-                tables = (0..tables.len()).collect();
-                made
-            });
-            let table = common.as_ref().or(made.as_ref()).expect("one of them");
-            let first: Vec<_> = tables.iter().map(|t| t << window).collect();
-            let mut acc = ring.ones(parts.len());
-            for j in (0..windows).rev() {
-                let at = j * window;
-                let column = terms.chunks_exact(parts.len());
-                for (c, (terms, rows)) in column.zip(first.chunks_exact(parts.len())).enumerate() {
-                    let digits: Vec<_> = terms
-                        .iter()
-                        .map(|term| match term {
-                            None => none,
-                            Some(i) if at < exponents.bits => exponents.digit(*i, at, window),
-                            Some(_) => 0,
-                        })
-                        .collect();
-                    // The table of the next column, or of the first for the next window.
-                    let next = first[(c + 1) % columns.len() * parts.len()];
-                    let by = Selection {
-                        table,
-                        first: rows,
-                        digits: &digits,
-                        entries: 1 << window,
-                        ahead: match self.shared {
-                            true => next..next + (1 << window),
-                            false => 0..0,
-                        },
-                    };
-                    let begins = c == 0 && j + 1 < windows;
-                    ring.square_multiply_selected(&mut acc, if begins { window } else { 0 }, &by);
-                }
-            }
-            acc
+        let program = Program {
+            outputs: self.order.len(),
+            columns: columns.len(),
+            window,
+            steps: steps.collect(),
+            tables: match &common {
+                Some(tables) => Tables::Made(tables),
+                None => Tables::Own {
+                    bases: used.block(),
+                    start: start.as_ref().map(Residues::block),
+                },
+            },
+            slots: Some(terms().map(slot).collect()),
+            exponents,
+            rows: Rows::Listed(terms().map(|i| i.unwrap_or(EMPTY)).collect()),
+            // A part without a term takes any base to the power 0.
+            empty_digit: inverse_bits.map_or(0, |bits| 1 << bits),
+            // Tables that nobody shares had better stay in the cache from window to window.
+            reading: match self.shared {
+                true => Reading::Shared,
+                false => Reading::Own,
+            },
         };
-        Ok(Residues::in_grains(ring, grain, self.order.len(), piece))
+        Ok(evaluate(ring, &program))
     }
 
     /// Ranges of columns that each use at most `limit` different bases (or one column).

@@ -62,6 +62,10 @@ static void versions(void) {
   const char *backend = NULL;
   OK(smlp_backend_name(&backend));
   REQUIRE(strlen(backend) > 0);
+  char report[8];
+  REQUIRE(smlp_backend_report(NULL, 0) > strlen("cuda: "));
+  REQUIRE(smlp_backend_report(report, sizeof report) == smlp_backend_report(NULL, 0));
+  REQUIRE(strncmp(report, "cuda: ", 6) == 0 && strlen(report) == 7);
 }
 
 static void keys(const smlp_private_key *key, const char *folder) {

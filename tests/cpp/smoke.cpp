@@ -263,6 +263,7 @@ int main(int argc, char** argv) {
     read(argv[2]);
   } else {
     REQUIRE(std::string(smlp::version()) == "0.1.0" && *smlp::backend_name() != '\0');
+    REQUIRE(smlp::backend_report().rfind("cuda: ", 0) == 0);
     const auto key = smlp::PrivateKey::generate(512, SMLP_ALLOW_INSECURE);
     keys(key, argv[1]);
     tensors(key);

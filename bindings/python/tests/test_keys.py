@@ -13,6 +13,7 @@ def test_default_size_is_in_the_signature():
     assert smlp.DEFAULT_SIGMA == 64
     assert smlp.__version__ == "0.1.0"
     assert smlp.backend()
+    assert smlp.backend_report().startswith("cuda: ")
 
 
 def test_pair(key):

@@ -15,6 +15,7 @@ This package is a thin layer of ctypes over libsmlp; numpy arrays go in and come
 
 from ._arrays import DEFAULT_FRACTION_BITS
 from ._native import lib as _lib
+from ._native import text_of as _text_of
 from ._native import value_of as _value_of
 from .errors import (
     BackendError,
@@ -61,6 +62,11 @@ def backend() -> str:
     return str(_value_of(_lib.smlp_backend_name).decode())
 
 
+def backend_report() -> str:
+    """Which accelerator (GPU) is in use, or why none is."""
+    return _text_of(_lib.smlp_backend_report)
+
+
 __all__ = [
     "DEFAULT_FRACTION_BITS",
     "DEFAULT_KEY_BITS",
@@ -100,6 +106,7 @@ __all__ = [
     "TransportError",
     "UnsupportedError",
     "backend",
+    "backend_report",
     "concatenate",
     "encode",
     "encode_integers",

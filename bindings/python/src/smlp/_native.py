@@ -199,6 +199,7 @@ _OTHER_FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "smlp_abi_version": (_U32, ()),
     "smlp_version": (ctypes.c_char_p, ()),
     "smlp_last_error": (_SIZE, (ctypes.c_char_p, _SIZE)),
+    "smlp_backend_report": (_SIZE, (ctypes.c_char_p, _SIZE)),
     "smlp_bytes_data": (ctypes.c_void_p, (BYTES,)),
     "smlp_bytes_len": (_SIZE, (BYTES,)),
 }
@@ -259,13 +260,18 @@ def _declare(library: Any) -> None:
         raise ImportError(f"this libsmlp lacks a function of its own ABI: {error}") from error
 
 
+def text_of(function: Any) -> str:
+    """What a function that fills a buffer with text has to say."""
+    length = function(None, 0)
+    buffer = ctypes.create_string_buffer(length + 1)
+    function(buffer, length + 1)
+    return buffer.value.decode("utf-8", "replace")
+
+
 def _check(status: int, _function: Any, _arguments: Any) -> int:
     """Called by ctypes after every function that returns a status, in the same thread."""
     if status != 0:
-        length = lib.smlp_last_error(None, 0)
-        buffer = ctypes.create_string_buffer(length + 1)
-        lib.smlp_last_error(buffer, length + 1)
-        raise from_status(status, buffer.value.decode("utf-8", "replace"))
+        raise from_status(status, text_of(lib.smlp_last_error))
     return status
 
 

@@ -1,0 +1,471 @@
+//! The CUDA plugin without a GPU: library → plugin → cust → a test double of the driver that runs
+//! the kernels on an emulator. And everything that can go wrong, which must cost time only.
+//!
+//! What the environment says is read once a process, so every case is a process: this test program
+//! runs itself with one of the ignored tests below.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+mod native;
+#[path = "../src/modular/plugin/table.rs"]
+#[allow(dead_code)] // this host does not need all of it
+mod table;
+
+use native::{Scratch, finish, libraries, repository};
+use smlp::modular::exponentiation::{Exponents, choose, multi_power, pack, power};
+use smlp::modular::{Comb, Limbs, Modulus, Residues, backend, plugin_report};
+use smlp::{Encrypt, EncryptedTensor, IntegerTensor, PrivateKey, Security, random::Random};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The plugin and the folder of the double, built once.
+fn built() -> &'static (PathBuf, PathBuf) {
+    static BUILT: OnceLock<(PathBuf, PathBuf)> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let target = libraries().join("../..").canonicalize().unwrap();
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo
+            .current_dir(repository())
+            .args(["build", "--release", "--locked", "-q", "-p", "smlp-cuda"])
+            .arg("--target-dir")
+            .arg(&target);
+        finish(&mut cargo);
+        let double = target.join("cuda");
+        let mut make = Command::new("make");
+        make.current_dir(repository().join("cuda"))
+            .args(["-s", "double"])
+            .arg(format!("BUILD={}", double.display()));
+        finish(&mut make);
+        (target.join("release/libsmlp_cuda.so"), double)
+    })
+}
+
+/// An ignored test of this program, to be run as a process of its own, with the plugin and the
+/// double in reach.
+fn process(test: &str) -> Command {
+    let (plugin, double) = built();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", test, "--ignored", "--nocapture"])
+        .env("SMLP_PLUGIN", plugin)
+        .env("LD_LIBRARY_PATH", double)
+        .env_remove("SMLP_BACKEND");
+    command
+}
+
+/// What a process printed after `key`.
+#[track_caller]
+fn line(output: &str, key: &str) -> String {
+    let line = output.lines().find_map(|l| l.strip_prefix(key));
+    line.unwrap_or_else(|| panic!("no line {key} in {output}"))
+        .trim()
+        .to_string()
+}
+
+/// What comes out without any plugin.
+fn expected() -> &'static str {
+    static EXPECTED: OnceLock<String> = OnceLock::new();
+    EXPECTED.get_or_init(|| {
+        let output = finish(process("computes").env("SMLP_BACKEND", "gmp"));
+        assert_eq!(line(&output, "BACKEND"), "gmp");
+        line(&output, "VALUES")
+    })
+}
+
+#[test]
+#[ignore = "run by other tests as a process"]
+fn computes() {
+    println!("\nBACKEND {}", backend().unwrap().name());
+    let mut seed = 1u64;
+    let mut next = || {
+        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1);
+        seed ^ seed >> 31
+    };
+    let mut root: Vec<u64> = (0..16).map(|_| next()).collect();
+    (root[0], root[15]) = (root[0] | 1, root[15] | 1 << 63);
+    let ring = backend().unwrap().square_ring(Modulus::new(&root).unwrap());
+    let count = 9;
+    let mut limbs: Vec<u64> = (0..32 * count).map(|_| next()).collect();
+    for number in limbs.chunks_exact_mut(32) {
+        number[31] >>= 2;
+    }
+    let bases = Residues::from_limbs(&ring, limbs).unwrap();
+    let exponents = Limbs::from_words((0..count * 4).map(|_| next() >> 20).collect(), 1);
+    let e = Exponents::new(&exponents, 44);
+    let indices: Vec<_> = (0..count * 4).map(|i| i * 5 % count).collect();
+    let powers = power(&bases, &e);
+    let sums = powers.products(&indices, 4);
+    let mut out = vec![
+        multi_power(&bases, &indices, &e, 4),
+        Comb::new(&bases.gather(&[2]), 44).power(&exponents, 44),
+        pack(
+            &powers,
+            Some(&e),
+            50,
+            3,
+            &[Some(1), None, Some(2), Some(0), Some(8), None],
+        ),
+        choose(
+            &powers,
+            &bases,
+            &[true, false, true, false, true, false, true, false, true],
+        ),
+        sums.invert().unwrap().square(3),
+        sums,
+    ];
+    out.push(Residues::concatenate(&[&powers, &out[0]]));
+    let hex: Vec<_> = out
+        .iter()
+        .flat_map(|r| r.limbs().iter().map(|l| format!("{l:x}")))
+        .collect();
+    println!("VALUES {}", hex.join(","));
+    println!("REPORT {}", plugin_report());
+}
+
+#[test]
+#[ignore = "run by other tests as a process"]
+fn encrypts_and_decrypts() {
+    println!("\nBACKEND {}", backend().unwrap().name());
+    let key = PrivateKey::generate(1024, Security::AllowInsecure).unwrap();
+    let values: Vec<f64> = (0..40).map(|i| f64::from(i) / 4.0 - 5.0).collect();
+    let clear = IntegerTensor::from_f64(&[40], &values, 12, Some(30)).unwrap();
+    let x = EncryptedTensor::encrypt(&clear, &key, &Random::os()).unwrap();
+    let y = EncryptedTensor::encrypt(&clear, key.public(), &Random::os()).unwrap();
+    let sum = x.add(&y).unwrap().decrypt(&key).unwrap().to_f64();
+    let twice: Vec<_> = values.iter().map(|v| 2.0 * v).collect();
+    assert_eq!(sum, twice);
+    println!("REPORT {}", plugin_report());
+}
+
+/// Calls the table as no sound host would: each call is refused by its code, and the next one works.
+#[test]
+#[ignore = "run by other tests as a process"]
+fn abuses_the_table() {
+    use std::ffi::{CStr, c_char, c_void};
+    use std::ptr::{null, null_mut};
+    use table::{
+        ABI, Evaluation, INVALID_ARGUMENT, NADIC, OK, OPEN, OUT_OF_MEMORY, OpenFunction, PLAIN,
+        Step,
+    };
+    let file = std::env::var_os("SMLP_PLUGIN").unwrap();
+    let mut text = [0 as c_char; 64];
+    // SAFETY: the plugin keeps the table's contract; what is passed lives during each call.
+    unsafe {
+        let library = libloading::Library::new(file).unwrap();
+        let open = library.get::<OpenFunction>(OPEN).unwrap();
+        assert!(open(ABI + 1, text.as_mut_ptr(), text.len()).is_null());
+        let reason = CStr::from_ptr(text.as_ptr()).to_str().unwrap();
+        assert!(reason.contains("ABI 1, the library asks for 2"), "{reason}");
+        assert!(open(ABI + 1, null_mut(), 0).is_null());
+        let table = &*open(ABI, text.as_mut_ptr(), text.len());
+        assert_eq!(table.size as usize, size_of::<table::Table>());
+        assert_eq!(
+            [512, 513, 4096, 4097].map(|b| (table.height)(b)),
+            [16, 32, 128, 0]
+        );
+
+        // Modulo 2^32 + 1 with R = 2^512, which is 1: R, R², R³ are 1 and −modulus^−1 is −1.
+        let (height, mut constants) = (16, vec![0u32; 2 * 16 + 3 * 16 + 1]);
+        (constants[0], constants[1]) = (1, 1);
+        for power in 2..5 {
+            constants[power * height] = 1;
+        }
+        constants[5 * height] = u32::MAX;
+        let mut ring = null_mut();
+        let new = |form, bits, words: usize, out| {
+            (table.ring_new)(form, bits, constants.as_ptr(), words, out)
+        };
+        for (form, bits, words) in [
+            (2, 33, 81),
+            (PLAIN, 5000, 81),
+            (PLAIN, 33, 80),
+            (NADIC, 33, 81),
+        ] {
+            assert_eq!(new(form, bits, words, &raw mut ring), INVALID_ARGUMENT);
+            assert!(ring.is_null());
+        }
+        assert_eq!(new(PLAIN, 33, 81, &raw mut ring), OK);
+
+        let canonical: Vec<u64> = (1..=6).collect();
+        let mut block = null_mut();
+        let enter =
+            |from: *const u64, count, width, out| (table.enter)(ring, from, count, width, out);
+        assert_eq!(enter(null(), 6, 1, &raw mut block), INVALID_ARGUMENT);
+        assert_eq!(
+            enter(canonical.as_ptr(), 1, 9, &raw mut block),
+            INVALID_ARGUMENT
+        );
+        assert_eq!(
+            enter(canonical.as_ptr(), usize::MAX, 2, &raw mut block),
+            INVALID_ARGUMENT
+        );
+        assert_eq!(
+            (table.enter)(null(), canonical.as_ptr(), 6, 1, &raw mut block),
+            INVALID_ARGUMENT
+        );
+        assert_eq!(enter(canonical.as_ptr(), 6, 1, &raw mut block), OK);
+
+        let mut out: *mut c_void = null_mut();
+        assert_eq!(
+            (table.gather)(ring, block, [6u32].as_ptr(), 1, &raw mut out),
+            INVALID_ARGUMENT
+        );
+        assert_eq!(
+            (table.join)(ring, [null()].as_ptr(), 1, &raw mut out),
+            INVALID_ARGUMENT
+        );
+        assert_eq!(
+            (table.tables)(ring, block, null(), 17, &raw mut out),
+            INVALID_ARGUMENT
+        );
+        let mut short = null_mut();
+        assert_eq!(
+            (table.gather)(ring, block, [5u32].as_ptr(), 1, &raw mut short),
+            OK
+        );
+        assert_eq!(
+            (table.multiply)(ring, block, short, &raw mut out),
+            INVALID_ARGUMENT
+        );
+        assert_eq!(
+            (table.tables)(ring, block, short, 2, &raw mut out),
+            INVALID_ARGUMENT
+        );
+        let mut limbs = [7u64; 6];
+        let leave = |block, to: *mut u64, count| (table.leave)(ring, block, to, count, 1);
+        assert_eq!(leave(block, limbs.as_mut_ptr(), 5), INVALID_ARGUMENT);
+        assert_eq!(leave(block, null_mut(), 6), INVALID_ARGUMENT);
+        assert_eq!(limbs, [7; 6]);
+
+        let step = Step {
+            squarings: 1,
+            column: 0,
+            first: 0,
+            at: 0,
+        };
+        let (slots, exponents) = ([0u32, 5], [1u32, 0, 0, 0]);
+        let sound = || Evaluation {
+            outputs: 2,
+            start: null(),
+            table: block.cast_const(),
+            steps: &raw const step,
+            step_count: 1,
+            slots: slots.as_ptr(),
+            columns: 1,
+            exponents: exponents.as_ptr(),
+            exponent_words: 2,
+            exponent_count: 2,
+            output_stride: 1,
+            column_stride: 0,
+            window: 0,
+        };
+        let run = |e: &Evaluation, out: *mut *mut c_void| (table.evaluate)(ring, e, out);
+        let outside = Step { at: 32, ..step };
+        let unsound = [
+            Evaluation {
+                table: null(),
+                ..sound()
+            },
+            Evaluation {
+                start: block.cast_const(),
+                ..sound()
+            },
+            Evaluation {
+                slots: [0u32, 6].as_ptr(),
+                ..sound()
+            },
+            Evaluation {
+                steps: &Step { first: 1, ..step },
+                ..sound()
+            },
+            Evaluation {
+                steps: &Step { column: 1, ..step },
+                ..sound()
+            },
+            Evaluation {
+                steps: null(),
+                ..sound()
+            },
+            Evaluation {
+                window: 1,
+                ..sound()
+            },
+            Evaluation {
+                window: 40,
+                ..sound()
+            },
+            Evaluation {
+                slots: null(),
+                window: 2,
+                output_stride: 2,
+                ..sound()
+            },
+            Evaluation {
+                slots: null(),
+                window: 2,
+                steps: &outside,
+                ..sound()
+            },
+            Evaluation {
+                slots: null(),
+                window: 2,
+                exponents: null(),
+                ..sound()
+            },
+            Evaluation {
+                columns: usize::MAX,
+                ..sound()
+            },
+        ];
+        for (i, e) in unsound.iter().enumerate() {
+            assert_eq!(run(e, &raw mut out), INVALID_ARGUMENT, "evaluation {i}");
+            assert!((table.last_error)(text.as_mut_ptr(), text.len()) > 0);
+        }
+        let many = Evaluation {
+            outputs: 1 << 40,
+            slots: null(),
+            output_stride: 0,
+            ..sound()
+        };
+        assert_eq!(run(&many, &raw mut out), OUT_OF_MEMORY);
+        assert!(out.is_null());
+        assert_eq!(run(&sound(), &raw mut out), OK);
+        let mut got = [0u64; 2];
+        assert_eq!(leave(out, got.as_mut_ptr(), 2), OK);
+        assert_eq!(got, [1, 6]);
+        for block in [block, short, out, null_mut()] {
+            (table.block_free)(block);
+        }
+        (table.ring_free)(ring);
+        (table.ring_free)(null_mut());
+    }
+    println!("\nDONE");
+}
+
+#[test]
+#[ignore = "run by other tests as a process"]
+fn asks_for_a_backend() {
+    match backend() {
+        Ok(backend) => println!("\nBACKEND {}", backend.name()),
+        Err(error) => println!("\nERROR {error}"),
+    }
+    println!("REPORT {}", plugin_report());
+}
+
+#[test]
+fn the_plugin_computes_what_gmp_computes_and_leaves_nothing_behind() {
+    let scratch = Scratch::new("plugin");
+    let report = scratch.file("report");
+    let output = finish(process("computes").env("SMLP_DOUBLE_REPORT", &report));
+    assert_eq!(line(&output, "BACKEND"), "cuda");
+    assert_eq!(line(&output, "VALUES"), expected());
+    assert_eq!(
+        line(&output, "REPORT"),
+        "cuda: emulated device, 1 multiprocessors"
+    );
+    let report = std::fs::read_to_string(report).unwrap();
+    let numbers: Vec<usize> = report
+        .split_whitespace()
+        .filter_map(|w| w.parse().ok())
+        .collect();
+    assert!(numbers[0] > 20, "launches: {report}");
+    // Two buffers of the device itself live as long as the process.
+    assert_eq!(numbers[1..], [0, 2], "{report}");
+}
+
+#[test]
+fn every_unsound_call_of_the_table_is_refused() {
+    line(&finish(&mut process("abuses_the_table")), "DONE");
+}
+
+#[test]
+fn ciphertexts_of_the_plugin_decrypt() {
+    let output = finish(&mut process("encrypts_and_decrypts"));
+    assert_eq!(line(&output, "BACKEND"), "cuda");
+    assert!(!line(&output, "REPORT").contains("CPU"), "{output}");
+}
+
+#[test]
+fn a_device_that_fails_half_way_costs_nothing_but_time() {
+    for launches in [0, 1, 2, 5, 9, 14, 20, 26] {
+        let output =
+            finish(process("computes").env("SMLP_DOUBLE_FAIL_AFTER", launches.to_string()));
+        assert_eq!(line(&output, "BACKEND"), "cuda");
+        assert_eq!(line(&output, "VALUES"), expected(), "after {launches}");
+        let report = line(&output, "REPORT");
+        assert!(
+            report.contains("gone over to the CPU: CUDA error 700"),
+            "after {launches}: {report}"
+        );
+    }
+}
+
+#[test]
+fn too_little_memory_costs_nothing_but_time() {
+    // The buffers for transfers take 8 MB.
+    for bytes in [8 << 20, (8 << 20) + 20_000, (8 << 20) + 60_000] {
+        let output = finish(process("computes").env("SMLP_DOUBLE_MEMORY", bytes.to_string()));
+        assert_eq!(line(&output, "VALUES"), expected(), "{bytes} bytes");
+        let report = line(&output, "REPORT");
+        let told = report.contains("for want of memory");
+        assert!(told, "{bytes} bytes: {report}");
+    }
+}
+
+/// Without a usable device the CPU serves, and the reason is told when asked; a caller who insists
+/// on the device is refused with it.
+#[track_caller]
+fn refused(reason: &str, prepare: impl Fn(&mut Command)) {
+    let mut command = process("asks_for_a_backend");
+    prepare(&mut command);
+    let output = finish(&mut command);
+    assert_ne!(line(&output, "BACKEND"), "cuda");
+    let report = line(&output, "REPORT");
+    assert!(
+        report.starts_with("cuda: not used: ") && report.contains(reason),
+        "{report}"
+    );
+    let output = finish(command.env("SMLP_BACKEND", "cuda"));
+    let error = line(&output, "ERROR");
+    assert!(
+        error.contains("SMLP_BACKEND is 'cuda'") && error.contains(reason),
+        "{error}"
+    );
+}
+
+#[test]
+fn without_a_driver_or_device_the_reason_is_told() {
+    let scratch = Scratch::new("driver");
+    // A driver that is none, in case this machine has a real one.
+    std::fs::write(scratch.file("libcuda.so.1"), "").unwrap();
+    let folder = PathBuf::from(scratch.file("libcuda.so.1"));
+    let folder = folder.parent().unwrap();
+    refused("no CUDA driver: ", |c| {
+        c.env("LD_LIBRARY_PATH", folder);
+    });
+    refused("CUDA error 100", |c| {
+        c.env("SMLP_DOUBLE_DEVICES", "0");
+    });
+    refused(
+        "the driver refuses the kernels for 512 bits: CUDA error 222",
+        |c| {
+            c.env("SMLP_DOUBLE_REFUSE_PTX", "1");
+        },
+    );
+    refused("CUDA error 2", |c| {
+        c.env("SMLP_DOUBLE_MEMORY", "1000");
+    });
+    refused("/nowhere/plugin.so: ", |c| {
+        c.env("SMLP_PLUGIN", "/nowhere/plugin.so");
+    });
+    refused("SMLP_PLUGIN is empty", |c| {
+        c.env("SMLP_PLUGIN", "");
+    });
+}
+
+#[test]
+fn another_backend_that_is_asked_for_needs_no_plugin() {
+    let output = finish(process("asks_for_a_backend").env("SMLP_BACKEND", "gmp"));
+    assert_eq!(line(&output, "BACKEND"), "gmp");
+    assert!(line(&output, "REPORT").contains("SMLP_BACKEND is 'gmp'"));
+}
