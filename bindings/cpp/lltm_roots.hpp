@@ -32,26 +32,34 @@ class Search {
   explicit Search(Mark mark) : mark_(std::move(mark)) {}
 
   void run() {
-    const py::list objects = py::module_::import("gc").attr("get_objects")();
-    for (const py::handle object : objects) {
+    objects();
+    frames();
+    mark_(numbers_.data(), numbers_.size());
+  }
+
+ private:
+  void objects() {
+    const py::list all = py::module_::import("gc").attr("get_objects")();
+    for (const py::handle object : all) {
       look(object.ptr());
       if (const auto traverse = Py_TYPE(object.ptr())->tp_traverse) {
         traverse(object.ptr(), visit, this);
       }
       settle();
     }
-    const py::dict frames = py::module_::import("sys").attr("_current_frames")();
-    for (const auto& thread : frames) {
+  }
+
+  void frames() {
+    const py::dict threads = py::module_::import("sys").attr("_current_frames")();
+    for (const auto& thread : threads) {
       for (py::object frame = py::reinterpret_borrow<py::object>(thread.second); !frame.is_none();
            frame = frame.attr("f_back")) {
         variables(frame);
         settle();
       }
     }
-    mark_(numbers_.data(), numbers_.size());
   }
 
- private:
   static int visit(PyObject* found, void* self) {
     static_cast<Search*>(self)->look(found);
     return 0;
@@ -84,7 +92,7 @@ class Search {
       if (overflow == 0 && value >= first_reference) {
         numbers_.push_back(value);
       }
-    } else if (THPVariable_Check(found)) {
+    } else if (PyType_IsSubtype(type, reinterpret_cast<PyTypeObject*>(THPVariableClass)) != 0) {
       tensor(THPVariable_Unpack(found));
     } else if (py::isinstance<py::array>(found) || is_numpy_integer(type)) {
       later_.push_back(py::reinterpret_borrow<py::object>(found));
