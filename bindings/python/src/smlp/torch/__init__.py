@@ -12,13 +12,16 @@ by q again. Every division is smlp's, ``(x + r) // d`` with r uniform below d: o
 unbiased. :class:`IntegerTensor` does the same in the clear.
 """
 
+from ._networks import EncryptedMLP, IntegerMLP
 from ._operations import P1, P2, encrypted_operations, integer_operations, pallier_ops
 from ._tensors import EncryptedTensor, IntegerTensor, use
 
 __all__ = [
     "P1",
     "P2",
+    "EncryptedMLP",
     "EncryptedTensor",
+    "IntegerMLP",
     "IntegerTensor",
     "encrypted_operations",
     "integer_operations",

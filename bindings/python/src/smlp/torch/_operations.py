@@ -68,7 +68,7 @@ class _Operations:
     def relu_with_derivative(self, a: smlp.Tensor) -> tuple[smlp.Tensor, smlp.Tensor]:
         """max(a, 0), and 1 where a ≥ 0, else 0."""
         value, derivative = self.session.relu_with_derivative(a)
-        return self._kept(value), derivative
+        return self._kept(value), self.single(derivative)
 
     def div(self, a: smlp.Tensor, d: int) -> smlp.Tensor:
         """(a + r) // d with r uniform below d; d is an integer other than 0."""
@@ -85,7 +85,13 @@ class _Operations:
         """Clear integers as tensors of this kind."""
         raise NotImplementedError
 
+    def single(self, tensor: smlp.Tensor) -> smlp.Tensor:
+        """The same values, one a ciphertext, as local sums and shapes need them."""
+        packed = isinstance(tensor, smlp.EncryptedTensor) and tensor.values_per_ciphertext > 1
+        return self.session.unpack(tensor) if packed else tensor
+
     def _kept(self, tensor: smlp.Tensor) -> smlp.Tensor:
+        tensor = self.single(tensor)
         if tensor.bound <= self.bound_bits:
             return tensor
         return tensor.assume_bound(self.bound_bits)
