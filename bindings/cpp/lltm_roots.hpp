@@ -94,7 +94,7 @@ class Search {
       }
     } else if (PyType_IsSubtype(type, reinterpret_cast<PyTypeObject*>(THPVariableClass)) != 0) {
       tensor(THPVariable_Unpack(found));
-    } else if (py::isinstance<py::array>(found) || is_numpy_integer(type)) {
+    } else if (py::isinstance<py::array>(found) || is_numpy_integer(type) || is_array(type)) {
       later_.push_back(py::reinterpret_borrow<py::object>(found));
     } else if ((PyTuple_CheckExact(found) || PyDict_CheckExact(found)) &&
                PyObject_GC_IsTracked(found) == 0 && seen_.insert(found).second) {
@@ -111,6 +111,11 @@ class Search {
         array(py::reinterpret_borrow<py::array>(next));
       } else if (is_numpy_integer(Py_TYPE(next.ptr()))) {
         look(py::int_(next).ptr());
+      } else if (is_array(Py_TYPE(next.ptr()))) {
+        const py::buffer_info buffer = py::reinterpret_borrow<py::buffer>(next).request();
+        if (buffer.itemsize == sizeof(std::int64_t)) {
+          mark_(static_cast<const std::int64_t*>(buffer.ptr), static_cast<std::size_t>(buffer.size));
+        }
       } else {
         Py_TYPE(next.ptr())->tp_traverse(next.ptr(), visit, this);
       }
@@ -151,9 +156,16 @@ class Search {
   }
 
   static bool is_numpy_integer(PyTypeObject* type) {
-    static PyObject* int64 =
-        py::object(py::module_::import("numpy").attr("int64")).release().ptr();
-    return reinterpret_cast<PyObject*>(type) == int64;
+    static const py::handle int64 =
+        py::object(py::module_::import("numpy").attr("int64")).release();
+    return reinterpret_cast<PyObject*>(type) == int64.ptr();
+  }
+
+  /// Of the module array.
+  static bool is_array(PyTypeObject* type) {
+    static const py::handle array =
+        py::object(py::module_::import("array").attr("array")).release();
+    return reinterpret_cast<PyObject*>(type) == array.ptr();
   }
 
   Mark mark_;

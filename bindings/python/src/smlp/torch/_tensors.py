@@ -163,6 +163,12 @@ class _Tensor:
         """A tensor of its own."""
         return self._like(self._native)
 
+    def __copy__(self) -> Self:
+        return self.clone()
+
+    def __deepcopy__(self, _memo: Any) -> Self:
+        return self.clone()
+
     def long(self) -> Self:
         """Itself: integers they are."""
         return self
