@@ -5,16 +5,20 @@ VENV := .venv
 PIP := $(VENV)/bin/pip --disable-pip-version-check -q
 # Statistical tests of the masks need reproducible ones.
 TEST_FEATURES := test-seed
+# A Python that has torch: Debian's package belongs to Debian's Python.
+TORCH_PYTHON ?= /usr/bin/python3
+TORCH_VENV := .venv-torch
+TORCH_PREFIX := $(CURDIR)/build/pytorch
 
 # What the tests of the CUDA plugin are built into; a kit to measure on a machine with a GPU.
 CUDA_BUILD := $(CURDIR)/target/cuda
 CUDA_KIT := $(CURDIR)/build/cuda-kit
 
-.PHONY: help build demo test test-rust test-python test-cuda lint cuda cuda-kit header bench install clean
+.PHONY: help build demo test test-rust test-python test-pytorch test-cuda lint cuda cuda-kit header bench install clean
 
 help:
 	@echo "make demo     train XOR on encrypted data, beside its clear twin (one minute after the build, two without AVX-512 IFMA)"
-	@echo "make test     run all tests: Rust, C, C++, Python, CUDA without a GPU, header, formatting"
+	@echo "make test     run all tests: Rust, C, C++, Python, PyTorch, CUDA without a GPU, header, formatting"
 	@echo "make install  install library, headers, CMake and pkg-config files under PREFIX=$(PREFIX)"
 	@echo "make bench    time the primitives, as ratios to GMP"
 	@echo "make cuda     build the CUDA plugin, target/release/libsmlp_cuda.so: needs no CUDA"
@@ -32,7 +36,7 @@ demo: build $(VENV)/bin/python
 	$(PIP) install './bindings/python[demo]'
 	$(VENV)/bin/python bindings/python/examples/xor_demo.py
 
-test: test-rust test-python test-cuda
+test: test-rust test-python test-pytorch test-cuda
 
 lint:
 	cargo fmt --all --check
@@ -51,7 +55,15 @@ test-python: build $(VENV)/bin/python
 	$(VENV)/bin/ruff check bindings/python
 	$(VENV)/bin/ruff format --check -q bindings/python
 	cd bindings/python && $(CURDIR)/$(VENV)/bin/mypy --no-error-summary
-	timeout 1200 $(VENV)/bin/python -m pytest -q bindings/python/tests
+	timeout 1200 $(VENV)/bin/python -m pytest -q bindings/python/tests --ignore=bindings/python/tests/pytorch
+
+# What needs torch: the drop-in module by ctypes and as an extension built in two ways, the classes, the models.
+test-pytorch: build
+	@TORCH_PYTHON='$(TORCH_PYTHON)' scripts/setup.sh pytorch
+	[ -x $(TORCH_VENV)/bin/python ] || $(TORCH_PYTHON) -m venv --system-site-packages $(TORCH_VENV)
+	$(TORCH_VENV)/bin/pip --disable-pip-version-check -q install './bindings/python[demo]' 'numpy<2' 'pytest>=7'
+	$(MAKE) --no-print-directory install-native PREFIX='$(TORCH_PREFIX)' >/dev/null
+	SMLP_PREFIX='$(TORCH_PREFIX)' timeout 1200 $(TORCH_VENV)/bin/python -m pytest -q bindings/python/tests/pytorch
 
 cuda:
 	@scripts/setup.sh build
@@ -91,4 +103,4 @@ include bindings/cpp/install.mk
 
 clean:
 	cargo clean
-	rm -rf $(VENV) build
+	rm -rf $(VENV) $(TORCH_VENV) build

@@ -229,6 +229,51 @@ typedef int32_t smlp_activation;
 #endif // __cplusplus
 
 /**
+ * The numbers of a key.
+ */
+enum smlp_key_number
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * N = p·q; the generator is N + 1.
+   */
+  SMLP_KEY_MODULUS = 0,
+  /**
+   * The first prime factor.
+   */
+  SMLP_KEY_P = 1,
+  /**
+   * The second prime factor.
+   */
+  SMLP_KEY_Q = 2,
+  /**
+   * L_p((N+1)^(p−1) mod p²)^−1 mod p, with L_p(x) = (x − 1)/p.
+   */
+  SMLP_KEY_HP = 3,
+  /**
+   * The same modulo q.
+   */
+  SMLP_KEY_HQ = 4,
+  /**
+   * lambda^−1 mod N.
+   */
+  SMLP_KEY_MU = 5,
+  /**
+   * lcm(p − 1, q − 1).
+   */
+  SMLP_KEY_LAMBDA = 6,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum smlp_key_number smlp_key_number;
+#else
+typedef int32_t smlp_key_number;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * Bytes that the library handed out. Cleared when freed: they may be a private key.
  */
 typedef struct smlp_bytes smlp_bytes;
@@ -287,6 +332,23 @@ typedef struct smlp_reply smlp_reply;
  * the same integers on clear tensors.
  */
 typedef struct smlp_session smlp_session;
+
+/**
+ * Ciphertexts that go by the name of a 64-bit integer, for hosts whose arrays hold nothing else.
+ *
+ * A word is a reference into the store (from 2^62 up), or the ciphertext itself, a residue below
+ * 2^62. Under a small key (see smlp_store_key_generate()) all are residues, and the store stays
+ * empty. Who holds references has to say from time to time which of them are in use.
+ */
+typedef struct smlp_store smlp_store;
+
+/**
+ * A key of any size, with or without its private half, made of numbers.
+ *
+ * Up to 31 bits it is a small key: ciphertexts fit 62 bits, and whoever has one decrypts it in
+ * microseconds.
+ */
+typedef struct smlp_store_key smlp_store_key;
 
 /**
  * A tensor of encrypted or of clear fixed-point integers, row-major, of up to 8 dimensions. It
@@ -920,6 +982,13 @@ smlp_status smlp_tensor_sum_all(const smlp_tensor *tensor, smlp_tensor **out);
 smlp_status smlp_tensor_assume_bound(const smlp_tensor *tensor, uint32_t bits, smlp_tensor **out);
 
 /**
+ * The same integers with another scale: they stand for integer / 2^scale from now on.
+ *
+ * Errors: SMLP_INVALID_ARGUMENT for too large a scale.
+ */
+smlp_status smlp_tensor_as_scale(const smlp_tensor *tensor, uint32_t scale, smlp_tensor **out);
+
+/**
  * P1 for one key.
  *
  * Args: sigma: statistical security in bits of each mask, 40 to 128; 0 means
@@ -1495,6 +1564,317 @@ smlp_status smlp_fit_options_set_shuffle(smlp_fit_options *options, bool shuffle
  * Frees the options.
  */
 void smlp_fit_options_free(smlp_fit_options *options);
+
+/**
+ * An empty store. Its references lead nowhere in any other store, and in no other process.
+ */
+smlp_status smlp_store_new(smlp_store **out);
+
+/**
+ * Number of ciphertexts that references lead to, in use or not.
+ */
+smlp_status smlp_store_len(const smlp_store *store, size_t *out);
+
+/**
+ * Whether so much was added since the last smlp_store_sweep() that another one pays: half as many
+ * bytes as were in use then, and 16 MiB at least.
+ */
+smlp_status smlp_store_is_due(const smlp_store *store, bool *out);
+
+/**
+ * Notes that words are in use. Those that are no references of this store are ignored.
+ */
+smlp_status smlp_store_mark(const smlp_store *store, const int64_t *words, size_t len);
+
+/**
+ * Frees the ciphertexts that were neither marked for this sweep nor for the one before, nor are
+ * pinned, and forgets the marks. Their references are refused from then on.
+ *
+ * Args: freed: gets how many.
+ */
+smlp_status smlp_store_sweep(const smlp_store *store, size_t *freed);
+
+/**
+ * Keeps the ciphertext of a reference until smlp_store_unpin(). Pins add up.
+ *
+ * Errors: SMLP_FINISHED for a reference that leads nowhere.
+ */
+smlp_status smlp_store_pin(const smlp_store *store, int64_t word);
+
+/**
+ * Takes back one smlp_store_pin().
+ *
+ * Errors: SMLP_FINISHED for a reference that leads nowhere; SMLP_INVALID_ARGUMENT if it is not
+ * pinned.
+ */
+smlp_status smlp_store_unpin(const smlp_store *store, int64_t word);
+
+/**
+ * How many plaintexts wrapped modulo N of a small key since this was last asked: they did not fit
+ * ±N/2. Under other keys they are errors.
+ */
+smlp_status smlp_store_take_wrapped(const smlp_store *store, uint64_t *out);
+
+/**
+ * Frees a store and all that its references lead to.
+ */
+void smlp_store_free(smlp_store *store);
+
+/**
+ * Draws a key pair from the operating system's generator.
+ *
+ * Args: bits: of the modulus N: 6 to 31 for a small key, or even from 32 to 16384. flags: 0 or
+ * SMLP_ALLOW_INSECURE, without which 2048 bits are the least.
+ * Errors: SMLP_INSECURE, SMLP_INVALID_ARGUMENT.
+ */
+smlp_status smlp_store_key_generate(uint32_t bits, uint32_t flags, smlp_store_key **out);
+
+/**
+ * A public key (g = N + 1), known by its modulus alone. Encrypting with it is slower than with a key
+ * of this library.
+ *
+ * Args: modulus, len: N, big-endian. flags: 0 or SMLP_ALLOW_INSECURE.
+ * Errors: SMLP_INVALID_ARGUMENT, SMLP_LIMIT, SMLP_INSECURE.
+ */
+smlp_status smlp_store_key_from_modulus(const uint8_t *modulus,
+                                        size_t len,
+                                        uint32_t flags,
+                                        smlp_store_key **out);
+
+/**
+ * A key pair, known by its prime factors.
+ *
+ * Args: p, p_len, q, q_len: two primes, big-endian; above 31 bits of N they are of one length, and
+ * their product has twice as many bits. flags: 0 or SMLP_ALLOW_INSECURE.
+ * Errors: SMLP_MALFORMED for other numbers, SMLP_LIMIT, SMLP_INSECURE.
+ */
+smlp_status smlp_store_key_from_primes(const uint8_t *p,
+                                       size_t p_len,
+                                       const uint8_t *q,
+                                       size_t q_len,
+                                       uint32_t flags,
+                                       smlp_store_key **out);
+
+/**
+ * The public half.
+ */
+smlp_status smlp_store_key_public(const smlp_store_key *key, smlp_store_key **out);
+
+/**
+ * A number of the key, big-endian, without leading zeros. All but the modulus are secret.
+ *
+ * Args: which: an enumerator of smlp_key_number.
+ * Errors: SMLP_INVALID_ARGUMENT for other numbers, and for a secret one of a public key.
+ */
+smlp_status smlp_store_key_number(const smlp_store_key *key,
+                                  smlp_key_number which,
+                                  smlp_bytes **out);
+
+/**
+ * Frees a key; its secrets are cleared once nothing else uses them.
+ */
+void smlp_store_key_free(smlp_store_key *key);
+
+/**
+ * Fresh encryptions of integers.
+ *
+ * Args: numbers, each, count: integers in little-endian two's complement, `each` bytes a number; an
+ * int64_t array is one of 8 bytes each on a little-endian machine. out: room for `count` words.
+ * Errors: SMLP_BOUND for a number beyond ±N/2, except under small keys: see
+ * smlp_store_take_wrapped(). SMLP_INVALID_ARGUMENT, SMLP_LIMIT.
+ */
+smlp_status smlp_store_encrypt(const smlp_store *store,
+                               const smlp_store_key *key,
+                               const uint8_t *numbers,
+                               size_t each,
+                               size_t count,
+                               int64_t *out);
+
+/**
+ * The plaintexts of words, in (−N/2, N/2).
+ *
+ * Args: key: the private one. words, len: the ciphertexts. each: gets the bytes of a number, a
+ * multiple of 8. out: gets the numbers, in little-endian two's complement.
+ * Errors: as all functions that read words: SMLP_FINISHED for a reference that leads nowhere,
+ * SMLP_KEY_MISMATCH for one of another key, SMLP_MALFORMED for a residue that encrypts nothing,
+ * SMLP_INVALID_ARGUMENT for a negative word (except under a small key) and for a public key where
+ * the private one is needed.
+ */
+smlp_status smlp_store_decrypt(const smlp_store *store,
+                               const smlp_store_key *key,
+                               const int64_t *words,
+                               size_t len,
+                               size_t *each,
+                               smlp_bytes **out);
+
+/**
+ * E(left_i + right_i), the product of the ciphertexts.
+ *
+ * Args: left, left_len, right, right_len: as many elements, or one of them a single one. So for
+ * other operations. out: room for as many words as the longer one has.
+ * Errors: those of words, see smlp_store_decrypt(); SMLP_SHAPE.
+ */
+smlp_status smlp_store_add(const smlp_store *store,
+                           const smlp_store_key *key,
+                           const int64_t *left,
+                           size_t left_len,
+                           const int64_t *right,
+                           size_t right_len,
+                           int64_t *out);
+
+/**
+ * E(left_i − right_i). Args and errors as smlp_store_add().
+ */
+smlp_status smlp_store_subtract(const smlp_store *store,
+                                const smlp_store_key *key,
+                                const int64_t *left,
+                                size_t left_len,
+                                const int64_t *right,
+                                size_t right_len,
+                                int64_t *out);
+
+/**
+ * E(x_i + r_i) for clear integers of any size.
+ *
+ * Args: words, len: the x_i. numbers, each, count: the r_i, as smlp_store_encrypt() takes them, one
+ * for all or as many as words. out: room for `len` words.
+ * Errors: those of words, see smlp_store_decrypt(); SMLP_SHAPE, SMLP_LIMIT.
+ */
+smlp_status smlp_store_add_numbers(const smlp_store *store,
+                                   const smlp_store_key *key,
+                                   const int64_t *words,
+                                   size_t len,
+                                   const uint8_t *numbers,
+                                   size_t each,
+                                   size_t count,
+                                   int64_t *out);
+
+/**
+ * E(x_i · r_i) for clear integers of either sign. Args and errors as smlp_store_add_numbers().
+ */
+smlp_status smlp_store_multiply_numbers(const smlp_store *store,
+                                        const smlp_store_key *key,
+                                        const int64_t *words,
+                                        size_t len,
+                                        const uint8_t *numbers,
+                                        size_t each,
+                                        size_t count,
+                                        int64_t *out);
+
+/**
+ * E of the sum of every `width` elements.
+ *
+ * Args: width: a divisor of `len`; 0 sums up everything, nothing included. out: room for
+ * len / width words, or one.
+ * Errors: those of words, see smlp_store_decrypt(); SMLP_SHAPE.
+ */
+smlp_status smlp_store_sum(const smlp_store *store,
+                           const smlp_store_key *key,
+                           const int64_t *words,
+                           size_t len,
+                           size_t width,
+                           int64_t *out);
+
+/**
+ * P2's half of a product: decrypts, multiplies, divides rounding down, encrypts: E(⌊x·y/q⌋).
+ *
+ * Args: key: the private one. left, right: as smlp_store_add() takes them. q: 1 to leave it out.
+ * Errors: those of words, see smlp_store_decrypt(); SMLP_SHAPE; SMLP_BOUND for a result beyond ±N/2;
+ * SMLP_INVALID_ARGUMENT for q = 0.
+ */
+smlp_status smlp_store_p2_multiply(const smlp_store *store,
+                                   const smlp_store_key *key,
+                                   const int64_t *left,
+                                   size_t left_len,
+                                   const int64_t *right,
+                                   size_t right_len,
+                                   uint64_t q,
+                                   int64_t *out);
+
+/**
+ * E(x_i · y_i) as E(y_i)^x_i, of which P2 decrypts the x_i alone.
+ *
+ * Args: key: the private one. left, right: the x_i and the y_i, as smlp_store_add() takes them.
+ * Errors: as smlp_store_p2_multiply().
+ */
+smlp_status smlp_store_p2_power(const smlp_store *store,
+                                const smlp_store_key *key,
+                                const int64_t *left,
+                                size_t left_len,
+                                const int64_t *right,
+                                size_t right_len,
+                                int64_t *out);
+
+/**
+ * P2's half of a matrix product: decrypts, computes, encrypts E(Σ_k ⌊x_ik · y_kj / q⌋).
+ *
+ * Args: key: the private one. left: rows × inner words, row-major. right: inner × columns. q: 1 to
+ * leave it out. out: room for rows · columns words.
+ * Errors: as smlp_store_p2_multiply(); SMLP_LIMIT.
+ */
+smlp_status smlp_store_p2_matmul(const smlp_store *store,
+                                 const smlp_store_key *key,
+                                 const int64_t *left,
+                                 const int64_t *right,
+                                 size_t rows,
+                                 size_t inner,
+                                 size_t columns,
+                                 uint64_t q,
+                                 int64_t *out);
+
+/**
+ * P2's sum of every `width` elements: decrypts, adds, encrypts.
+ *
+ * Args: key: the private one. width: a divisor of `len`. out: room for len / width words.
+ * Errors: as smlp_store_p2_multiply().
+ */
+smlp_status smlp_store_p2_sum(const smlp_store *store,
+                              const smlp_store_key *key,
+                              const int64_t *words,
+                              size_t len,
+                              size_t width,
+                              int64_t *out);
+
+/**
+ * P1's half of a product: E(m_i − r_a·a_i − r_b·b_i − r_a·r_b).
+ *
+ * Args: a, a_len, b, b_len: as many words as m, or one. m, len: P2's answer. r_a, r_a_bytes, r_b,
+ * r_b_bytes: one integer each, as smlp_store_encrypt() takes them. out: room for `len` words.
+ * Errors: those of words, see smlp_store_decrypt(); SMLP_SHAPE, SMLP_LIMIT.
+ */
+smlp_status smlp_store_unmask(const smlp_store *store,
+                              const smlp_store_key *key,
+                              const int64_t *a,
+                              size_t a_len,
+                              const int64_t *b,
+                              size_t b_len,
+                              const int64_t *m,
+                              size_t len,
+                              const uint8_t *r_a,
+                              size_t r_a_bytes,
+                              const uint8_t *r_b,
+                              size_t r_b_bytes,
+                              int64_t *out);
+
+/**
+ * P1's half of a matrix product: E(m_ij − r_a·a_i − r_b·b_j − r_a·r_b).
+ *
+ * Args: a, rows: a word a row. b, columns: a word a column. m: rows × columns words, row-major. r_a,
+ * r_b: as smlp_store_unmask() takes them. out: room for rows · columns words.
+ * Errors: as smlp_store_unmask().
+ */
+smlp_status smlp_store_unmask_matrix(const smlp_store *store,
+                                     const smlp_store_key *key,
+                                     const int64_t *a,
+                                     size_t rows,
+                                     const int64_t *b,
+                                     size_t columns,
+                                     const int64_t *m,
+                                     const uint8_t *r_a,
+                                     size_t r_a_bytes,
+                                     const uint8_t *r_b,
+                                     size_t r_b_bytes,
+                                     int64_t *out);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -13,6 +13,7 @@
 //! | [`paillier`] | keys, encryption, decryption, slots |
 //! | [`fixed`] | fixed point, bounds, the rounding stream |
 //! | [`tensor`] | [`EncryptedTensor`] and [`IntegerTensor`]: shapes, and arithmetic that needs no interaction |
+//! | [`store`] | ciphertexts named by 64-bit integers, for the drop-in module `lltm_cpp` |
 //! | [`protocol`] | the state machines of P1 and the stateless answers of P2 |
 //! | [`transport`] | who carries the bytes |
 //! | [`session`] | drives protocols over a transport; the clear counterpart |
@@ -31,6 +32,7 @@ pub mod paillier;
 pub mod protocol;
 pub mod random;
 pub mod session;
+pub mod store;
 pub mod tensor;
 pub mod transport;
 mod wire;

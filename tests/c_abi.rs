@@ -12,8 +12,9 @@ use native::{Scratch, declared_functions, finish, link_flags, repository, run};
 use smlp::random::Random;
 use smlp::{Encrypt, EncryptedTensor, IntegerTensor, PrivateKey, PublicKey, Security};
 
-const PROGRAMS: [&str; 4] = [
+const PROGRAMS: [&str; 5] = [
     "c/smoke.c",
+    "c/store.c",
     "cpp/smoke.cpp",
     "cpp/nulls.cpp",
     "cpp/hostile.cpp",

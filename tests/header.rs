@@ -9,7 +9,7 @@ use std::path::Path;
 use native::{Scratch, declared_functions, repository, run, shared_library};
 
 /// The files of src/ffi/ in the order in which the header presents them.
-const SOURCES: [&str; 17] = [
+const SOURCES: [&str; 20] = [
     "status",
     "bytes",
     "private_key",
@@ -27,6 +27,9 @@ const SOURCES: [&str; 17] = [
     "mlp",
     "mlp_training",
     "fit_options",
+    "store",
+    "store_key",
+    "store_operations",
 ];
 
 fn generated() -> String {

@@ -40,6 +40,9 @@ mod private_key;
 mod public_key;
 mod session;
 mod status;
+mod store;
+mod store_key;
+mod store_operations;
 mod tensor;
 mod tensor_arithmetic;
 mod tensor_conversion;
@@ -58,13 +61,16 @@ pub use private_key::*;
 pub use public_key::*;
 pub use session::*;
 pub use status::*;
+pub use store::*;
+pub use store_key::*;
+pub use store_operations::*;
 pub use tensor::*;
 pub use tensor_arithmetic::*;
 pub use tensor_conversion::*;
 pub use tensor_views::*;
 pub use transport::*;
 
-use failure::{Failure, guard};
+use failure::{Failure, Outcome, guard};
 
 /// `const T*` promises that several threads may use an object at once.
 const _: () = {
@@ -81,4 +87,6 @@ const _: () = {
     shared::<MlpOptionsHandle>();
     shared::<MlpHandle>();
     shared::<FitOptionsHandle>();
+    shared::<StoreHandle>();
+    shared::<StoreKeyHandle>();
 };

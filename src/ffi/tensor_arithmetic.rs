@@ -178,3 +178,20 @@ pub unsafe extern "C" fn smlp_tensor_assume_bound(
         Ok(())
     })
 }
+
+/// The same integers with another scale: they stand for integer / 2^scale from now on.
+///
+/// Errors: SMLP_INVALID_ARGUMENT for too large a scale.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smlp_tensor_as_scale(
+    tensor: *const TensorHandle,
+    scale: u32,
+    out: *mut *mut TensorHandle,
+) -> Status {
+    guard(|| {
+        // SAFETY: the contract.
+        let (tensor, out) = unsafe { (borrow(tensor, "tensor")?, Out::new(out, "out")?) };
+        out.object(each_kind!(tensor, t => t.as_scale(scale)?.into()));
+        Ok(())
+    })
+}

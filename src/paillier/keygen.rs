@@ -1,11 +1,11 @@
 //! Key generation (Damgård, Jurik, Nielsen 2010, section 4).
 
-use super::{MIN_KEY_BITS, PrivateKey, Security};
+use super::{MAX_KEY_BITS, MIN_KEY_BITS, PrivateKey, Security};
 use crate::error::{Error, Result};
 use crate::modular::{clear_freed_integers, integer_from_limbs};
 use crate::random::Random;
 use rug::Integer;
-use rug::integer::IsPrime;
+use rug::integer::{IsPrime, Order};
 
 /// Rounds of GMP's test (Baillie–PSW first, then Miller–Rabin).
 const PRIMALITY_ROUNDS: u32 = 40;
@@ -47,6 +47,32 @@ impl PrivateKey {
                 return Self::new(&p, &q, &h_s, security);
             }
         }
+    }
+
+    /// The key of other software with these factors, big-endian: two primes of one length whose
+    /// product has twice as many bits. Its randomness base is drawn anew.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::Limit`], [`Error::Insecure`].
+    pub fn from_primes(p: &[u8], q: &[u8], security: Security) -> Result<Self> {
+        let most = MAX_KEY_BITS as usize / 8;
+        Error::check_limit("bytes of a prime", p.len().max(q.len()), most)?;
+        clear_freed_integers();
+        let [p, q] = [p, q].map(|prime| Integer::from_digits(prime, Order::Msf));
+        let (n, half) = (Integer::from(&p * &q), p.significant_bits());
+        if p == q
+            || q.significant_bits() != half
+            || n.significant_bits() != 2 * half
+            || !is_prime(&p)
+            || !is_prime(&q)
+        {
+            return Err(Error::malformed(
+                "private key",
+                "its factors are not two primes of one length with a product of twice as many bits",
+            ));
+        }
+        security.check(n.significant_bits())?;
+        Self::new(&p, &q, &base(&n, &Random::os())?, security)
     }
 }
 
@@ -143,6 +169,21 @@ mod tests {
                 m
             );
         }
+    }
+
+    #[test]
+    fn factors_make_the_key_again() {
+        let key = toy(128);
+        let [p, q] = [key.primes().0, key.primes().1].map(|p| p.to_digits::<u8>(Order::Msf));
+        let again = PrivateKey::from_primes(&p, &q, Security::AllowInsecure).unwrap();
+        assert_eq!(again.public().id(), key.public().id());
+        let encrypted = again.encrypt(&rows(&[7], 2), &Random::os()).unwrap();
+        assert_eq!(key.decrypt(&encrypted).unwrap().row(0), [7, 0]);
+        for (p, q) in [(&p[..], &p[..]), (&p, &q[1..]), (&[], &[]), (&p, &[255; 8])] {
+            assert!(PrivateKey::from_primes(p, q, Security::AllowInsecure).is_err());
+        }
+        assert!(PrivateKey::from_primes(&p, &q, Security::Required).is_err());
+        assert!(PrivateKey::from_primes(&p, &[1; 3000], Security::AllowInsecure).is_err());
     }
 
     #[test]

@@ -196,6 +196,12 @@ impl PrivateKey {
         Zeroizing::new(hash.finalize().into())
     }
 
+    /// The prime factors of N.
+    pub(crate) fn primes(&self) -> (Integer, Integer) {
+        let prime = |half: &Half| integer_from_limbs(half.prime.limbs());
+        (prime(&self.0.p), prime(&self.0.q))
+    }
+
     /// Modular operations done with this key so far, modulo p, q and their squares.
     pub fn operations(&self) -> u64 {
         self.0.p.operations() + self.0.q.operations()

@@ -174,6 +174,18 @@ impl<S: Storage> Tensor<S> {
         })
     }
 
+    /// The same integers, standing for themselves divided by 2^`scale` from now on.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for too large a scale.
+    pub fn as_scale(&self, scale: u32) -> Result<Self> {
+        let meta = Meta { scale, ..self.meta }.checked(self.storage.max_bound())?;
+        Ok(Self {
+            meta,
+            ..self.clone()
+        })
+    }
+
     /// As [`Tensor::assume_bound`], where that lowers the bound; a tighter one stays.
     pub(crate) fn at_most(&self, bits: u32) -> Result<Self> {
         match self.bound() <= bits {

@@ -399,6 +399,10 @@ fn constructors_check_what_they_are_given() {
 fn declared_bounds_are_checked_and_named() {
     let x = IntegerTensor::from_f64(&[2, 2], &[0.0, 1.0, 2.0, 3.5], 4, None).unwrap();
     assert_eq!(x.assume_bound(6).unwrap().bound(), 6);
+    let other = x.as_scale(7).unwrap();
+    assert_eq!((other.scale(), other.bound()), (7, x.bound()));
+    assert_eq!(other.values(), x.values());
+    assert!(x.as_scale(u32::MAX).is_err());
     assert_eq!(x.assume_bound(100).unwrap().bound(), 100);
     let error = x.assume_bound(5).unwrap_err();
     assert!(

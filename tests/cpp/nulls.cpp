@@ -112,6 +112,10 @@ int main() {
   OK(smlp_mlp_options_new(layers, 2, &options));
   OK(smlp_mlp_new(options, &mlp));
   OK(smlp_fit_options_new(&fit));
+  smlp_store* store = nullptr;
+  smlp_store_key* store_key = nullptr;
+  OK(smlp_store_new(&store));
+  OK(smlp_store_key_generate(256, SMLP_ALLOW_INSECURE, &store_key));
 
   // Outputs that no failing call may write.
   std::uint8_t byte[32];
@@ -138,6 +142,8 @@ int main() {
   auto* out_options = sentinel<smlp_mlp_options>();
   auto* out_mlp = sentinel<smlp_mlp>();
   auto* out_fit = sentinel<smlp_fit_options>();
+  auto* out_store = sentinel<smlp_store>();
+  auto* out_store_key = sentinel<smlp_store_key>();
   const smlp_tensor* pair[2] = {tensor, tensor};
 
   NULLS(smlp_backend_name, &name);
@@ -206,6 +212,7 @@ int main() {
   NULLS(smlp_tensor_sum, tensor, 0, &out);
   NULLS(smlp_tensor_sum_all, tensor, &out);
   NULLS(smlp_tensor_assume_bound, tensor, 8, &out);
+  NULLS(smlp_tensor_as_scale, tensor, 8, &out);
 
   NULLS(smlp_p1_new, public_key, 40, &out_p1);
   NULLS(smlp_p1_rounding_seed, p1, byte);
@@ -264,6 +271,33 @@ int main() {
   NULLS(smlp_fit_options_set_batch_size, fit, 1);
   NULLS(smlp_fit_options_set_learning_rate, fit, 0.1);
   NULLS(smlp_fit_options_set_shuffle, fit, true, 1);
+
+  NULLS(smlp_store_new, &out_store);
+  NULLS(smlp_store_len, store, &size);
+  NULLS(smlp_store_is_due, store, &flag);
+  NULLS(smlp_store_mark, store, i64, 2);
+  NULLS(smlp_store_sweep, store, &size);
+  NULLS(smlp_store_pin, store, 1);
+  NULLS(smlp_store_unpin, store, 1);
+  NULLS(smlp_store_take_wrapped, store, &count);
+  NULLS(smlp_store_key_generate, 64, SMLP_ALLOW_INSECURE, &out_store_key);
+  NULLS(smlp_store_key_from_modulus, data, 40, SMLP_ALLOW_INSECURE, &out_store_key);
+  NULLS(smlp_store_key_from_primes, data, 40, data, 40, SMLP_ALLOW_INSECURE, &out_store_key);
+  NULLS(smlp_store_key_public, store_key, &out_store_key);
+  NULLS(smlp_store_key_number, store_key, SMLP_KEY_MODULUS, &bytes);
+  NULLS(smlp_store_encrypt, store, store_key, data, 8, 2, integers);
+  NULLS(smlp_store_decrypt, store, store_key, i64, 2, &size, &bytes);
+  NULLS(smlp_store_add, store, store_key, i64, 2, i64, 2, integers);
+  NULLS(smlp_store_subtract, store, store_key, i64, 2, i64, 2, integers);
+  NULLS(smlp_store_add_numbers, store, store_key, i64, 2, data, 8, 2, integers);
+  NULLS(smlp_store_multiply_numbers, store, store_key, i64, 2, data, 8, 2, integers);
+  NULLS(smlp_store_sum, store, store_key, i64, 2, 1, integers);
+  NULLS(smlp_store_p2_multiply, store, store_key, i64, 2, i64, 2, 1, integers);
+  NULLS(smlp_store_p2_power, store, store_key, i64, 2, i64, 2, integers);
+  NULLS(smlp_store_p2_matmul, store, store_key, i64, i64, 2, 1, 1, 1, integers);
+  NULLS(smlp_store_p2_sum, store, store_key, i64, 2, 1, integers);
+  NULLS(smlp_store_unmask, store, store_key, i64, 2, i64, 2, i64, 2, data, 8, data, 8, integers);
+  NULLS(smlp_store_unmask_matrix, store, store_key, i64, 2, i64, 1, i64, data, 8, data, 8, integers);
   NULLS(smlp_mlp_fit, mlp, session, tensor, tensor, fit, may_be_null(progress),
         may_be_null<void*>(&size));
   NULLS(smlp_mlp_evaluate, mlp, session, tensor, tensor, may_be_null(private_key), &share);
@@ -285,7 +319,8 @@ int main() {
           out_p1 == sentinel<smlp_p1>() && out_p2 == sentinel<smlp_p2>() &&
           out_call == sentinel<smlp_call>() && out_transport == sentinel<smlp_transport>() &&
           out_session == sentinel<smlp_session>() && out_mlp == sentinel<smlp_mlp>() &&
-          out_options == sentinel<smlp_mlp_options>() && out_fit == sentinel<smlp_fit_options>());
+          out_options == sentinel<smlp_mlp_options>() && out_fit == sentinel<smlp_fit_options>() &&
+          out_store == sentinel<smlp_store>() && out_store_key == sentinel<smlp_store_key>());
 
   // Empty arrays may be NULL, and so may everything that is freed or measured.
   smlp_tensor* empty = nullptr;
@@ -306,7 +341,11 @@ int main() {
   smlp_mlp_options_free(nullptr);
   smlp_mlp_free(nullptr);
   smlp_fit_options_free(nullptr);
+  smlp_store_key_free(nullptr);
+  smlp_store_free(nullptr);
 
+  smlp_store_key_free(store_key);
+  smlp_store_free(store);
   smlp_fit_options_free(fit);
   smlp_mlp_free(mlp);
   smlp_mlp_options_free(options);

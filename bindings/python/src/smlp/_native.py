@@ -41,6 +41,8 @@ SESSION = _opaque("smlp_session")
 MLP_OPTIONS = _opaque("smlp_mlp_options")
 MLP = _opaque("smlp_mlp")
 FIT_OPTIONS = _opaque("smlp_fit_options")
+STORE = _opaque("smlp_store")
+STORE_KEY = _opaque("smlp_store_key")
 
 _U32, _U64, _I64 = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int64
 _SIZE, _BOOL, _F64 = ctypes.c_size_t, ctypes.c_bool, ctypes.c_double
@@ -63,6 +65,9 @@ _TWO_TO_TENSOR = (TENSOR, TENSOR, _out(TENSOR))
 _OVER_SESSION = (SESSION, TENSOR, _out(TENSOR))
 _TWO_OVER_SESSION = (SESSION, TENSOR, TENSOR, _out(TENSOR))
 _BY_P1 = (P1, TENSOR, _out(CALL))
+_ON_WORDS = (STORE, STORE_KEY, _DATA, _SIZE)
+_NUMBERS = (_DATA, _SIZE, _SIZE)
+_MASKS = (_DATA, _SIZE, _DATA, _SIZE)
 _TWO_BY_P1 = (P1, TENSOR, TENSOR, _out(CALL))
 
 # The C ABI as include/smlp.h declares it: arguments of every function that returns smlp_status.
@@ -130,6 +135,7 @@ _STATUS_FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "smlp_tensor_sum": (TENSOR, _I64, _out(TENSOR)),
     "smlp_tensor_sum_all": _TO_TENSOR,
     "smlp_tensor_assume_bound": (TENSOR, _U32, _out(TENSOR)),
+    "smlp_tensor_as_scale": (TENSOR, _U32, _out(TENSOR)),
     "smlp_p1_new": (PUBLIC_KEY, _U32, _out(P1)),
     "smlp_p1_rounding_seed": (P1, _DATA),
     "smlp_p1_multiply": _TWO_BY_P1,
@@ -192,6 +198,32 @@ _STATUS_FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "smlp_mlp_from_bytes": (_DATA, _SIZE, PUBLIC_KEY, _out(MLP)),
     "smlp_mlp_save": (MLP, _PATH),
     "smlp_mlp_load": (_PATH, PUBLIC_KEY, _out(MLP)),
+    "smlp_store_new": (_out(STORE),),
+    "smlp_store_len": (STORE, _out(_SIZE)),
+    "smlp_store_is_due": (STORE, _out(_BOOL)),
+    "smlp_store_mark": (STORE, _DATA, _SIZE),
+    "smlp_store_sweep": (STORE, _out(_SIZE)),
+    "smlp_store_pin": (STORE, _I64),
+    "smlp_store_unpin": (STORE, _I64),
+    "smlp_store_take_wrapped": (STORE, _out(_U64)),
+    "smlp_store_key_generate": (_U32, _U32, _out(STORE_KEY)),
+    "smlp_store_key_from_modulus": (_DATA, _SIZE, _U32, _out(STORE_KEY)),
+    "smlp_store_key_from_primes": (_DATA, _SIZE, _DATA, _SIZE, _U32, _out(STORE_KEY)),
+    "smlp_store_key_public": (STORE_KEY, _out(STORE_KEY)),
+    "smlp_store_key_number": (STORE_KEY, _STATUS, _out(BYTES)),
+    "smlp_store_encrypt": (STORE, STORE_KEY, *_NUMBERS, _DATA),
+    "smlp_store_decrypt": (*_ON_WORDS, _out(_SIZE), _out(BYTES)),
+    "smlp_store_add": (*_ON_WORDS, _DATA, _SIZE, _DATA),
+    "smlp_store_subtract": (*_ON_WORDS, _DATA, _SIZE, _DATA),
+    "smlp_store_add_numbers": (*_ON_WORDS, *_NUMBERS, _DATA),
+    "smlp_store_multiply_numbers": (*_ON_WORDS, *_NUMBERS, _DATA),
+    "smlp_store_sum": (*_ON_WORDS, _SIZE, _DATA),
+    "smlp_store_p2_multiply": (*_ON_WORDS, _DATA, _SIZE, _U64, _DATA),
+    "smlp_store_p2_power": (*_ON_WORDS, _DATA, _SIZE, _DATA),
+    "smlp_store_p2_matmul": (STORE, STORE_KEY, *(_DATA,) * 2, *(_SIZE,) * 3, _U64, _DATA),
+    "smlp_store_p2_sum": (*_ON_WORDS, _SIZE, _DATA),
+    "smlp_store_unmask": (*_ON_WORDS, _DATA, _SIZE, _DATA, _SIZE, *_MASKS, _DATA),
+    "smlp_store_unmask_matrix": (*_ON_WORDS, _DATA, _SIZE, _DATA, *_MASKS, _DATA),
 }
 
 # Result and arguments of the others.
@@ -205,7 +237,7 @@ _OTHER_FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
 }
 
 _OWNED: tuple[Any, ...] = (BYTES, PRIVATE_KEY, PUBLIC_KEY, TENSOR, P1, P2, CALL, TRANSPORT, SESSION)
-_OWNED += (MLP_OPTIONS, MLP, FIT_OPTIONS)
+_OWNED += (MLP_OPTIONS, MLP, FIT_OPTIONS, STORE, STORE_KEY)
 
 
 def _candidates() -> Iterator[Path]:

@@ -165,6 +165,10 @@ class Tensor(NativeObject):
             create(lib.smlp_tensor_assume_bound, self._handle, unsigned("bits", bits))
         )
 
+    def as_scale(self, bits: int) -> Self:
+        """The same integers, standing for themselves divided by 2^``bits`` from now on."""
+        return self._same(create(lib.smlp_tensor_as_scale, self._handle, unsigned("bits", bits)))
+
     # --- arithmetic without a second party ---
 
     def __add__(self, other: Any) -> Tensor:
