@@ -229,6 +229,79 @@ typedef int32_t smlp_activation;
 #endif // __cplusplus
 
 /**
+ * What smlp_estimate_number() tells.
+ */
+enum smlp_estimate_item
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * Steps of the job.
+   */
+  SMLP_ESTIMATE_STEPS = 0,
+  /**
+   * Seconds of the job, both parties on this machine.
+   */
+  SMLP_ESTIMATE_SECONDS = 1,
+  /**
+   * Ciphertexts of the packed data set, inputs and targets.
+   */
+  SMLP_ESTIMATE_DATA_CIPHERTEXTS = 2,
+  /**
+   * Their bytes.
+   */
+  SMLP_ESTIMATE_DATA_BYTES = 3,
+  /**
+   * Seconds of the first step, with what it sets up.
+   */
+  SMLP_ESTIMATE_FIRST_STEP_SECONDS = 4,
+  /**
+   * Seconds of every further step.
+   */
+  SMLP_ESTIMATE_STEP_SECONDS = 5,
+  /**
+   * Of these, P1's.
+   */
+  SMLP_ESTIMATE_STEP_P1_SECONDS = 6,
+  /**
+   * Round trips of a step.
+   */
+  SMLP_ESTIMATE_STEP_ROUNDS = 7,
+  /**
+   * Bytes that P1 sends a step.
+   */
+  SMLP_ESTIMATE_STEP_BYTES_SENT = 8,
+  /**
+   * Bytes that P1 gets a step.
+   */
+  SMLP_ESTIMATE_STEP_BYTES_RECEIVED = 9,
+  /**
+   * Terms of products by masks a step: a ciphertext to the power of a mask each.
+   */
+  SMLP_ESTIMATE_STEP_TERMS = 10,
+  /**
+   * Ciphertexts that P1 sends and P2 decrypts a step.
+   */
+  SMLP_ESTIMATE_STEP_DECRYPTIONS = 11,
+  /**
+   * Ciphertexts that P2 encrypts a step.
+   */
+  SMLP_ESTIMATE_STEP_ENCRYPTIONS = 12,
+  /**
+   * log2 of m · 2^-sigma, P2's advantage over guessing at the end of the job.
+   */
+  SMLP_ESTIMATE_LOG2_ADVANTAGE = 13,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum smlp_estimate_item smlp_estimate_item;
+#else
+typedef int32_t smlp_estimate_item;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * The numbers of a key.
  */
 enum smlp_key_number
@@ -283,6 +356,11 @@ typedef struct smlp_bytes smlp_bytes;
  * it is done. The first failure is final; P1 and its tensors are left as they were.
  */
 typedef struct smlp_call smlp_call;
+
+/**
+ * What a training job will cost on this machine.
+ */
+typedef struct smlp_estimate smlp_estimate;
 
 /**
  * How to train. To go on after a pause, use the same data, batch size and shuffling.
@@ -1365,6 +1443,44 @@ smlp_status smlp_mlp_options_set_seed(smlp_mlp_options *options, uint64_t seed);
  * Frees the options.
  */
 void smlp_mlp_options_free(smlp_mlp_options *options);
+
+/**
+ * Measures two steps of a job on this machine: random numbers, a throw-away key, both parties in
+ * this process. Takes as long as these steps and a key.
+ *
+ * Args: options: the network. rows: of the data set. batch_size: rows a step. epochs: passes over
+ * the data. key_bits, sigma: as for smlp_private_key_generate() and smlp_p1_new(). flags: 0 or
+ * SMLP_ALLOW_INSECURE.
+ * Errors: SMLP_INVALID_ARGUMENT, SMLP_INSECURE; SMLP_BOUND when the key is too small for the masks.
+ */
+smlp_status smlp_estimate_new(const smlp_mlp_options *options,
+                              size_t rows,
+                              size_t batch_size,
+                              uint64_t epochs,
+                              uint32_t key_bits,
+                              uint32_t sigma,
+                              uint32_t flags,
+                              smlp_estimate **out);
+
+/**
+ * One number of an estimate.
+ *
+ * Args: which: an enumerator of smlp_estimate_item.
+ * Errors: SMLP_INVALID_ARGUMENT for other numbers.
+ */
+smlp_status smlp_estimate_number(const smlp_estimate *estimate,
+                                 smlp_estimate_item which,
+                                 double *out);
+
+/**
+ * The estimate as text for people, some lines of UTF-8 with where the time goes.
+ */
+smlp_status smlp_estimate_text(const smlp_estimate *estimate, smlp_bytes **out);
+
+/**
+ * Frees an estimate.
+ */
+void smlp_estimate_free(smlp_estimate *estimate);
 
 /**
  * Draws a clear network: normal weights of standard deviation sqrt(2 / inputs of the layer),

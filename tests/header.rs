@@ -9,7 +9,7 @@ use std::path::Path;
 use native::{Scratch, declared_functions, repository, run, shared_library};
 
 /// The files of src/ffi/ in the order in which the header presents them.
-const SOURCES: [&str; 20] = [
+const SOURCES: [&str; 21] = [
     "status",
     "bytes",
     "private_key",
@@ -24,6 +24,7 @@ const SOURCES: [&str; 20] = [
     "transport",
     "session",
     "mlp_options",
+    "estimate",
     "mlp",
     "mlp_training",
     "fit_options",

@@ -790,10 +790,12 @@ class Mlp {
     return Mlp(detail::output<smlp_mlp*>(function, arguments...));
   }
 
-  static smlp_mlp* draw(const MlpOptions& options) {
-    const detail::Handle<smlp_mlp_options, smlp_mlp_options_free> handle(
-        detail::output<smlp_mlp_options*>(smlp_mlp_options_new, options.layers.data(),
-                                          options.layers.size()));
+  friend class Estimate;
+  using OptionsHandle = detail::Handle<smlp_mlp_options, smlp_mlp_options_free>;
+
+  static OptionsHandle c_options(const MlpOptions& options) {
+    OptionsHandle handle(detail::output<smlp_mlp_options*>(
+        smlp_mlp_options_new, options.layers.data(), options.layers.size()));
     smlp_mlp_options* c = handle.get();
     detail::check(smlp_mlp_options_set_fraction_bits(c, options.fraction_bits));
     if (options.weight_bits) {
@@ -808,7 +810,11 @@ class Mlp {
     for (std::size_t layer = 0; layer < options.activations.size(); ++layer) {
       detail::check(smlp_mlp_options_set_activation(c, layer, options.activations[layer]));
     }
-    return detail::output<smlp_mlp*>(smlp_mlp_new, c);
+    return handle;
+  }
+
+  static smlp_mlp* draw(const MlpOptions& options) {
+    return detail::output<smlp_mlp*>(smlp_mlp_new, c_options(options).get());
   }
 
   using FitHandle = detail::Handle<smlp_fit_options, smlp_fit_options_free>;
@@ -842,6 +848,37 @@ class Mlp {
   };
 
   detail::Handle<smlp_mlp, smlp_mlp_free> handle_;
+};
+
+/// A training job, for Estimate.
+struct Job {
+  std::size_t rows = 0;
+  std::size_t batch_size = 32;
+  std::uint64_t epochs = 1;
+  std::uint32_t key_bits = SMLP_DEFAULT_KEY_BITS;
+  std::uint32_t sigma = SMLP_DEFAULT_SIGMA;
+};
+
+/// What a job costs on this machine, from two steps of it: see smlp_estimate_new().
+class Estimate {
+ public:
+  Estimate(const MlpOptions& options, const Job& job, std::uint32_t flags = 0)
+      : handle_(detail::output<smlp_estimate*>(
+            smlp_estimate_new, Mlp::c_options(options).get(), job.rows, job.batch_size, job.epochs,
+            job.key_bits, job.sigma, flags)) {}
+
+  double number(smlp_estimate_item which) const {
+    return detail::output<double>(smlp_estimate_number, handle_.get(), which);
+  }
+  double seconds() const { return number(SMLP_ESTIMATE_SECONDS); }
+  /// Some lines for people.
+  std::string text() const {
+    const Bytes bytes(detail::output<smlp_bytes*>(smlp_estimate_text, handle_.get()));
+    return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  }
+
+ private:
+  detail::Handle<smlp_estimate, smlp_estimate_free> handle_;
 };
 
 }  // namespace smlp

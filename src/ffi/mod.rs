@@ -29,6 +29,7 @@
 mod arguments;
 mod bytes;
 mod call;
+mod estimate;
 mod failure;
 mod fit_options;
 mod mlp;
@@ -51,6 +52,7 @@ mod transport;
 
 pub use bytes::*;
 pub use call::*;
+pub use estimate::*;
 pub use fit_options::*;
 pub use mlp::*;
 pub use mlp_options::*;
@@ -86,6 +88,7 @@ const _: () = {
     shared::<SessionHandle>();
     shared::<MlpOptionsHandle>();
     shared::<MlpHandle>();
+    shared::<EstimateHandle>();
     shared::<FitOptionsHandle>();
     shared::<StoreHandle>();
     shared::<StoreKeyHandle>();

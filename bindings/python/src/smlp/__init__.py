@@ -40,6 +40,7 @@ from .errors import (
     UnsupportedError,
 )
 from .keys import DEFAULT_KEY_BITS, KeyPair, PrivateKey, PublicKey, keygen
+from .estimate import Estimate, estimate
 from .mlp import MLP
 from .protocol import DEFAULT_SIGMA, P1, P2, Call, Transport
 from .session import ClearSession, Session, Statistics
@@ -72,6 +73,8 @@ __all__ = [
     "DEFAULT_KEY_BITS",
     "DEFAULT_SIGMA",
     "MLP",
+    "Estimate",
+    "estimate",
     "P1",
     "P2",
     "BackendError",

@@ -40,6 +40,7 @@ TRANSPORT = _opaque("smlp_transport")
 SESSION = _opaque("smlp_session")
 MLP_OPTIONS = _opaque("smlp_mlp_options")
 MLP = _opaque("smlp_mlp")
+ESTIMATE = _opaque("smlp_estimate")
 FIT_OPTIONS = _opaque("smlp_fit_options")
 STORE = _opaque("smlp_store")
 STORE_KEY = _opaque("smlp_store_key")
@@ -174,6 +175,9 @@ _STATUS_FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "smlp_mlp_options_set_weight_bits": (MLP_OPTIONS, _U32),
     "smlp_mlp_options_set_activation_bits": (MLP_OPTIONS, _U32),
     "smlp_mlp_options_set_seed": (MLP_OPTIONS, _U64),
+    "smlp_estimate_new": (MLP_OPTIONS, _SIZE, _SIZE, _U64, *[_U32] * 3, _out(ESTIMATE)),
+    "smlp_estimate_number": (ESTIMATE, _STATUS, _out(ctypes.c_double)),
+    "smlp_estimate_text": (ESTIMATE, _out(BYTES)),
     "smlp_mlp_new": (MLP_OPTIONS, _out(MLP)),
     "smlp_mlp_encrypt": (MLP, PUBLIC_KEY, _out(MLP)),
     "smlp_mlp_decrypt": (MLP, PRIVATE_KEY, _out(MLP)),
@@ -237,7 +241,7 @@ _OTHER_FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
 }
 
 _OWNED: tuple[Any, ...] = (BYTES, PRIVATE_KEY, PUBLIC_KEY, TENSOR, P1, P2, CALL, TRANSPORT, SESSION)
-_OWNED += (MLP_OPTIONS, MLP, FIT_OPTIONS, STORE, STORE_KEY)
+_OWNED += (MLP_OPTIONS, MLP, ESTIMATE, FIT_OPTIONS, STORE, STORE_KEY)
 
 
 def _candidates() -> Iterator[Path]:

@@ -33,6 +33,29 @@ if TYPE_CHECKING:
 _ACTIVATIONS = {"linear": 0, "relu": 1}
 
 
+def network_options(
+    layers: Sequence[int],
+    activations: Sequence[str] | None,
+    fraction_bits: int,
+    weight_bits: int | None,
+    activation_bits: int | None,
+) -> Handle:
+    """What a network looks like, for the library."""
+    widths = sizes("layer width", layers)
+    options = create(lib.smlp_mlp_options_new, widths, len(widths))
+    for layer, activation in enumerate(_checked(activations, len(widths) - 1)):
+        lib.smlp_mlp_options_set_activation(options, layer, _ACTIVATIONS[activation])
+    # The fraction bits set both bounds, so they come first.
+    lib.smlp_mlp_options_set_fraction_bits(options, unsigned("fraction_bits", fraction_bits))
+    if weight_bits is not None:
+        lib.smlp_mlp_options_set_weight_bits(options, unsigned("weight_bits", weight_bits))
+    if activation_bits is not None:
+        lib.smlp_mlp_options_set_activation_bits(
+            options, unsigned("activation_bits", activation_bits)
+        )
+    return options
+
+
 class MLP(NativeObject):
     """Fully connected layers, encrypted or clear (the twin, which computes the same integers).
 
@@ -60,18 +83,7 @@ class MLP(NativeObject):
         weight_bits: int | None = None,
         activation_bits: int | None = None,
     ) -> None:
-        widths = sizes("layer width", layers)
-        options = create(lib.smlp_mlp_options_new, widths, len(widths))
-        for layer, activation in enumerate(_checked(activations, len(widths) - 1)):
-            lib.smlp_mlp_options_set_activation(options, layer, _ACTIVATIONS[activation])
-        # The fraction bits set both bounds, so they come first.
-        lib.smlp_mlp_options_set_fraction_bits(options, unsigned("fraction_bits", fraction_bits))
-        if weight_bits is not None:
-            lib.smlp_mlp_options_set_weight_bits(options, unsigned("weight_bits", weight_bits))
-        if activation_bits is not None:
-            lib.smlp_mlp_options_set_activation_bits(
-                options, unsigned("activation_bits", activation_bits)
-            )
+        options = network_options(layers, activations, fraction_bits, weight_bits, activation_bits)
         if seed is not None:
             lib.smlp_mlp_options_set_seed(options, unsigned("seed", seed, 64))
         handle = create(lib.smlp_mlp_new, options)
