@@ -126,7 +126,7 @@ impl StoreKey {
         };
         // (1+N)^(p−1) = 1 + (p−1)·N mod p², so L_p gives −q mod p.
         let h = |p: &Integer, q: &Integer| {
-            let minus_q = Integer::from(p - Integer::from(q % p));
+            let minus_q = p - Integer::from(q % p);
             minus_q.invert(p).expect("p and q are coprime")
         };
         let lambda = || Integer::from(&p - 1u32).lcm(&Integer::from(&q - 1u32));

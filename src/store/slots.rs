@@ -256,7 +256,7 @@ mod tests {
         let words = put(&mut slots, &[1, 2, 3, 4, 5, 6, 7, 8]);
         let foreign = put(&mut other, &[1, 2, 3, 4, 5, 6, 7, 8]);
         for (&word, &theirs) in words.iter().zip(&foreign) {
-            for wrong in [word + 1, word - 1, 2 * (word >> 1) ^ 1, word ^ (1 << 40)] {
+            for wrong in [word + 1, word - 1, word ^ 1, word ^ (1 << 40)] {
                 assert!(words.contains(&wrong) || get(&slots, wrong).is_none());
             }
             assert!(words.contains(&theirs) || get(&slots, theirs).is_none());

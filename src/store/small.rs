@@ -58,7 +58,7 @@ impl SmallKey {
     }
 
     pub(super) fn from_modulus(n: u64) -> Result<Self> {
-        if n % 2 == 0 || n >> (MIN_BITS - 1) == 0 || n >> MAX_BITS != 0 {
+        if n.is_multiple_of(2) || n >> (MIN_BITS - 1) == 0 || n >> MAX_BITS != 0 {
             return Err(Error::invalid(format!(
                 "{n} is no odd modulus of {MIN_BITS} to {MAX_BITS} bits"
             )));
@@ -153,7 +153,8 @@ mod tests {
                 let c = key.encrypt(&m, &random).unwrap();
                 assert_eq!(key.decrypt(c).unwrap(), m, "{bits} bits");
                 let negative = key.power(c, &Integer::from(-3)).unwrap();
-                let expected = Integer::from(-3 * m).rem_euc(Integer::from(key.n));
+                let tripled: Integer = -3 * m;
+                let expected = tripled.rem_euc(Integer::from(key.n));
                 assert_eq!(key.decrypt(negative).unwrap(), expected);
             }
         }

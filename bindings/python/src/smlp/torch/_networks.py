@@ -168,7 +168,8 @@ class EncryptedMLP(_Network):
     """Encrypted weights. Operations are those of :func:`smlp.torch.use` unless given."""
 
     def _operations(self, operations: Any) -> pallier_ops:
-        operations = operations if operations is not None else (_current or [None])[0]
+        if operations is None and _current:
+            operations = _current[0]
         if not isinstance(operations, pallier_ops):
             raise UnsupportedError("pass operations, or call use(encrypted_operations(bits, q))")
         return operations

@@ -327,7 +327,7 @@ class EncryptedTensor(_Tensor):
             "encrypted, or max(other), or decrypt() first"
         )
 
-    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _refuse_comparison  # type: ignore[assignment]
+    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _refuse_comparison
 
     def argmax(self, *_arguments: Any, **_keywords: Any) -> NoReturn:
         """Refused: positions are plaintexts."""
@@ -337,7 +337,7 @@ class EncryptedTensor(_Tensor):
 class IntegerTensor(_Tensor):
     """The same in the clear: the same operations, scale, rounding and bounds."""
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     @classmethod
     def _operations_for(cls, q: int | None, operations: Any) -> _Operations:
