@@ -12,8 +12,10 @@ use smlp::random::Random;
 use smlp::{Encrypt, EncryptedTensor, IntegerTensor, PrivateKey, Security};
 use std::time::Instant;
 
-/// Statistical security of re-randomisation, and bits of the scalars of matrix products.
+/// Statistical security of re-randomisation: so much longer than N is its exponent.
 const SIGMA: u32 = 64;
+
+/// Bits of the scalars of matrix products.
 const SCALAR_BITS: usize = 104;
 
 fn main() -> smlp::Result<()> {
@@ -107,14 +109,18 @@ fn paillier(batch: usize, repetitions: usize) -> smlp::Result<()> {
     encrypted.push(public.encrypt(&plaintexts[0], &os)?);
     let inputs = || plaintexts[1..].iter().collect::<Vec<_>>();
     rate("encryption, public key", batch, inputs(), |p| {
-        encrypted.push(public.encrypt(p, &os).expect("fits"));
+        let of_public = public.encrypt(p, &os).expect("fits");
+        of_public.limbs();
+        encrypted.push(of_public);
     });
     rate("encryption, key holder", batch, inputs(), |p| {
         key.encrypt(p, &os).expect("fits").limbs();
     });
     let of_public = encrypted.split_off(2);
     rate("re-randomisation", batch, of_public.iter().collect(), |c| {
-        let fresh = public.rerandomize(c, SIGMA, &os).expect("randomness");
+        let fresh = public
+            .rerandomize(c, public.bits() + SIGMA, &os)
+            .expect("randomness");
         fresh.limbs();
     });
     let mut decrypted = vec![];
