@@ -42,7 +42,7 @@ def fits(ours, theirs):
     if ours is ctypes.c_char_p:
         return theirs == "char*"
     if ours is ctypes.c_int32:
-        return theirs in ("int32_t", "smlp_statistic", "smlp_activation")
+        return theirs in ("int32_t", "smlp_statistic", "smlp_activation", "smlp_estimate_item")
     if ours in NUMBERS:
         return theirs in NUMBERS[ours]
     target = ours._type_
@@ -96,6 +96,7 @@ def test_kinds_of_handles_do_not_mix(key):
 def test_every_function_in_use_is_declared():
     declared = {**_native._STATUS_FUNCTIONS, **_native._OTHER_FUNCTIONS}
     used = set()
-    for file in Path(_native.__file__).parent.glob("*.py"):
+    package = Path(_native.__file__).parent
+    for file in [*package.rglob("*.py"), *(package.parent / "lltm_cpp").glob("*.py")]:
         used |= set(re.findall(r"lib\.(smlp_\w+)", file.read_text()))
     assert used == {name for name in declared if name != "smlp_abi_version"}

@@ -95,7 +95,7 @@ def test_transports(key, p1, p2):
     transport = Counting(p2)
     for peer in (p2, transport, p2.answer, lambda request: bytearray(p2.answer(request))):
         session = smlp.Session(p1, peer)
-        assert session.relu(x).decrypt(key.private).tolist() == [1, 0]
+        assert session.refresh(x).decrypt(key.private).tolist() == [1, -2]
         assert session.statistics.rounds == 1
     assert transport.count == 1
     for bad in (None, 3, "peer"):
@@ -215,7 +215,7 @@ def test_exceptions_stay_in_their_thread(key, p1, p2):
     def work():
         name = threading.current_thread().name
         try:
-            results[name] = session.relu(x).decrypt(key.private).tolist()
+            results[name] = session.refresh(x).decrypt(key.private).tolist()
         except smlp.TransportError as error:
             results[name] = repr(error.__cause__)
 

@@ -39,8 +39,8 @@ from .errors import (
     TransportError,
     UnsupportedError,
 )
-from .keys import DEFAULT_KEY_BITS, KeyPair, PrivateKey, PublicKey, keygen
 from .estimate import Estimate, estimate
+from .keys import DEFAULT_KEY_BITS, KeyPair, PrivateKey, PublicKey, keygen
 from .mlp import MLP
 from .protocol import DEFAULT_SIGMA, P1, P2, Call, Transport
 from .session import ClearSession, Session, Statistics
@@ -73,8 +73,6 @@ __all__ = [
     "DEFAULT_KEY_BITS",
     "DEFAULT_SIGMA",
     "MLP",
-    "Estimate",
-    "estimate",
     "P1",
     "P2",
     "BackendError",
@@ -83,6 +81,7 @@ __all__ = [
     "CancelledError",
     "ClearSession",
     "EncryptedTensor",
+    "Estimate",
     "FinishedError",
     "InsecureError",
     "IntegerTensor",
@@ -114,6 +113,7 @@ __all__ = [
     "encode",
     "encode_integers",
     "encrypt",
+    "estimate",
     "keygen",
     "stack",
 ]
