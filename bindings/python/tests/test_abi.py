@@ -42,7 +42,13 @@ def fits(ours, theirs):
     if ours is ctypes.c_char_p:
         return theirs == "char*"
     if ours is ctypes.c_int32:
-        return theirs in ("int32_t", "smlp_statistic", "smlp_activation", "smlp_estimate_item")
+        return theirs in (
+            "int32_t",
+            "smlp_statistic",
+            "smlp_activation",
+            "smlp_estimate_item",
+            "smlp_key_number",
+        )
     if ours in NUMBERS:
         return theirs in NUMBERS[ours]
     target = ours._type_
