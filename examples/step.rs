@@ -63,7 +63,7 @@ fn main() -> smlp::Result<()> {
     let session = Session::new(Arc::new(p1), Arc::new(p2));
     let mut last = Instant::now();
     let options = FitOptions::new(TrainFor::Epochs(1), batch, 0.1);
-    net.fit(&session, &x, &y, &options, &mut |done, _| {
+    net.fit(&session, &x, &y, &options, &mut |_, done, _| {
         let ratio = last.elapsed().as_secs_f64() / estimate.step.time().as_secs_f64();
         println!(
             "step {done}: {:.3} s, {ratio:.2} of the estimate",

@@ -41,14 +41,14 @@ fn main() -> smlp::Result<()> {
 
     let mut options = FitOptions::new(TrainFor::Steps(12), 4, 0.2);
     options.shuffle = false;
-    net.fit(&session, &ex, &ey, &options, &mut |done, total| {
+    net.fit(&session, &ex, &ey, &options, &mut |_, done, total| {
         println!(
             "step {done}/{total}, {:.1} s",
             started.elapsed().as_secs_f64()
         );
         ControlFlow::Continue(())
     })?;
-    twin.fit(&clear, &x, &y, &options, &mut |_, _| {
+    twin.fit(&clear, &x, &y, &options, &mut |_, _, _| {
         ControlFlow::Continue(())
     })?;
 

@@ -1616,7 +1616,8 @@ smlp_status smlp_mlp_train_step(smlp_mlp *mlp,
  * Args: x: samples × inputs; y: samples × outputs; both of the network's kind and scale.
  * progress_or_null: called after every step; see smlp_progress_fn. userdata: handed to it; may be
  * NULL.
- * Errors: SMLP_CANCELLED if it asked to stop before the end; those of smlp_mlp_train_step().
+ * Errors: SMLP_CANCELLED if it asked to stop before the end; those of smlp_mlp_train_step();
+ * SMLP_IO if a checkpoint cannot be written.
  * Steps that were finished are kept.
  */
 smlp_status smlp_mlp_fit(smlp_mlp *mlp,
@@ -1675,6 +1676,22 @@ smlp_status smlp_fit_options_set_learning_rate(smlp_fit_options *options, double
  * default. The orders are no secret.
  */
 smlp_status smlp_fit_options_set_shuffle(smlp_fit_options *options, bool shuffle, uint64_t seed);
+
+/**
+ * Saves the network to a file while it trains, as smlp_mlp_save() does: before the first step,
+ * after every step whose number (smlp_mlp_step()) is a multiple of every_steps, at the end, and
+ * when progress cancels. By default it is not saved.
+ *
+ * After a crash, load the file and train on with the same data and options: the steps since then
+ * are repeated and give the same integers. A step that fails saves nothing for that reason. Name
+ * the same file in every call that trains the network, and load it once.
+ *
+ * Args: path: UTF-8; copied.
+ * Errors: SMLP_INVALID_ARGUMENT for 0 steps, or a path that is empty or not UTF-8.
+ */
+smlp_status smlp_fit_options_set_checkpoint(smlp_fit_options *options,
+                                            const char *path,
+                                            uint64_t every_steps);
 
 /**
  * Frees the options.

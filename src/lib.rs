@@ -38,7 +38,9 @@ pub mod transport;
 mod wire;
 
 pub use error::{Error, Result};
-pub use mlp::{Activation, EncryptedMlp, FitOptions, IntegerMlp, Mlp, MlpConfig, TrainFor};
+pub use mlp::{
+    Activation, Checkpointing, EncryptedMlp, FitOptions, IntegerMlp, Mlp, MlpConfig, TrainFor,
+};
 pub use paillier::{Encrypt, PrivateKey, PublicKey, Security};
 pub use protocol::{Call, P1, P2, Step};
 pub use session::{Arithmetic, Clear, Division, Session, Statistics};

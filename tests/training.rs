@@ -3,8 +3,9 @@
 mod common;
 
 use common::Parties;
-use smlp::mlp::seed_from_number;
+use smlp::mlp::{Mlp, seed_from_number};
 use smlp::random::Random;
+use smlp::tensor::Storage;
 use smlp::{
     Activation, EncryptedMlp, EncryptedTensor, FitOptions, IntegerMlp, IntegerTensor, MlpConfig,
     TrainFor,
@@ -26,9 +27,8 @@ fn train_both(p: &Parties, config: MlpConfig, rows: usize, batch: usize, steps: 
     let (ex, ey) = (p.encrypt(&x), p.encrypt(&y));
     let options = FitOptions::new(TrainFor::Steps(1), batch, rate);
     for _ in 0..steps {
-        let go_on = &mut |_, _| ControlFlow::Continue(());
-        net.fit(&p.session, &ex, &ey, &options, go_on).unwrap();
-        twin.fit(&p.clear, &x, &y, &options, go_on).unwrap();
+        net.fit(&p.session, &ex, &ey, &options, &mut go_on).unwrap();
+        twin.fit(&p.clear, &x, &y, &options, &mut go_on).unwrap();
         same_parameters(p, &net, &twin);
     }
     assert_eq!(net.step(), steps);
@@ -39,12 +39,19 @@ fn train_both(p: &Parties, config: MlpConfig, rows: usize, batch: usize, steps: 
     // A checkpoint goes on as if nothing had happened, and so does the decrypted network.
     let mut resumed = EncryptedMlp::from_bytes(&net.to_bytes().unwrap(), net.key()).unwrap();
     let mut decrypted = net.decrypt(&p.key).unwrap();
-    let go_on = &mut |_, _| ControlFlow::Continue(());
-    resumed.fit(&p.session, &ex, &ey, &options, go_on).unwrap();
-    decrypted.fit(&p.clear, &x, &y, &options, go_on).unwrap();
-    twin.fit(&p.clear, &x, &y, &options, go_on).unwrap();
+    resumed
+        .fit(&p.session, &ex, &ey, &options, &mut go_on)
+        .unwrap();
+    decrypted
+        .fit(&p.clear, &x, &y, &options, &mut go_on)
+        .unwrap();
+    twin.fit(&p.clear, &x, &y, &options, &mut go_on).unwrap();
     same_parameters(p, &resumed, &twin);
     same_parameters(p, &resumed, &decrypted);
+}
+
+fn go_on<S: Storage>(_: &Mlp<S>, _: u64, _: u64) -> ControlFlow<()> {
+    ControlFlow::Continue(())
 }
 
 fn same_parameters(p: &Parties, net: &EncryptedMlp, twin: &IntegerMlp) {

@@ -696,6 +696,11 @@ struct FitOptions {
   double learning_rate = 0.1;
   bool shuffle = true;
   std::uint64_t shuffle_seed = 0;
+  /// A file (UTF-8) that the network is saved to before the first step, after every step whose
+  /// number is a multiple of checkpoint_every, at the end, and when progress stops; empty for none.
+  /// See smlp_fit_options_set_checkpoint() for how to go on after a crash.
+  std::string checkpoint = {};
+  std::uint64_t checkpoint_every = 50;
   /// Called after each step with the steps done and to do. Returning false stops with an Error of
   /// SMLP_CANCELLED; so does an exception, which fit() then throws on. Finished steps are kept.
   std::function<bool(std::uint64_t done, std::uint64_t total)> progress = {};
@@ -828,6 +833,10 @@ class Mlp {
     detail::check(smlp_fit_options_set_batch_size(c, options.batch_size));
     detail::check(smlp_fit_options_set_learning_rate(c, options.learning_rate));
     detail::check(smlp_fit_options_set_shuffle(c, options.shuffle, options.shuffle_seed));
+    if (!options.checkpoint.empty()) {
+      detail::check(smlp_fit_options_set_checkpoint(c, options.checkpoint.c_str(),
+                                                    options.checkpoint_every));
+    }
     return handle;
   }
 

@@ -1,8 +1,11 @@
 //! `smlp_fit_options`: how to train.
 
-use super::arguments::{Out, borrow_mut, free};
+use std::ffi::c_char;
+use std::num::NonZeroU64;
+
+use super::arguments::{Out, borrow_mut, free, string};
 use super::{Failure, Status, guard};
-use crate::mlp::{FitOptions, TrainFor};
+use crate::mlp::{Checkpointing, FitOptions, TrainFor};
 
 /// How to train. To go on after a pause, use the same data, batch size and shuffling.
 #[derive(Debug, Clone)]
@@ -99,6 +102,38 @@ pub unsafe extern "C" fn smlp_fit_options_set_shuffle(
         let options = unsafe { borrow_mut(options, "options")? };
         options.0.shuffle = shuffle != 0;
         options.0.shuffle_seed = seed;
+        Ok(())
+    })
+}
+
+/// Saves the network to a file while it trains, as smlp_mlp_save() does: before the first step,
+/// after every step whose number (smlp_mlp_step()) is a multiple of every_steps, at the end, and
+/// when progress cancels. By default it is not saved.
+///
+/// After a crash, load the file and train on with the same data and options: the steps since then
+/// are repeated and give the same integers. A step that fails saves nothing for that reason. Name
+/// the same file in every call that trains the network, and load it once.
+///
+/// Args: path: UTF-8; copied.
+/// Errors: SMLP_INVALID_ARGUMENT for 0 steps, or a path that is empty or not UTF-8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smlp_fit_options_set_checkpoint(
+    options: *mut FitOptionsHandle,
+    path: *const c_char,
+    every_steps: u64,
+) -> Status {
+    guard(|| {
+        // SAFETY: the contract.
+        let (options, path) = unsafe { (borrow_mut(options, "options")?, string(path, "path")?) };
+        if path.is_empty() {
+            return Err(Failure::invalid("an empty path for checkpoints"));
+        }
+        let every_steps = NonZeroU64::new(every_steps)
+            .ok_or_else(|| Failure::invalid("a checkpoint every 0 steps; at least 1"))?;
+        options.0.checkpoint = Some(Checkpointing {
+            path: path.into(),
+            every_steps,
+        });
         Ok(())
     })
 }

@@ -93,7 +93,8 @@ pub unsafe extern "C" fn smlp_mlp_train_step(
 /// Args: x: samples × inputs; y: samples × outputs; both of the network's kind and scale.
 /// progress_or_null: called after every step; see smlp_progress_fn. userdata: handed to it; may be
 /// NULL.
-/// Errors: SMLP_CANCELLED if it asked to stop before the end; those of smlp_mlp_train_step().
+/// Errors: SMLP_CANCELLED if it asked to stop before the end; those of smlp_mlp_train_step();
+/// SMLP_IO if a checkpoint cannot be written.
 /// Steps that were finished are kept.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smlp_mlp_fit(
@@ -112,7 +113,7 @@ pub unsafe extern "C" fn smlp_mlp_fit(
         let (x, y) = unsafe { (borrow(x, "x")?, borrow(y, "y")?) };
         // SAFETY: the contract.
         let options = &unsafe { borrow(options, "options")? }.0;
-        let progress = &mut |done, total| {
+        let report = |done, total| {
             // SAFETY: the caller promised that the function takes these arguments.
             match progress_or_null.map_or(0, |call| unsafe { call(userdata, done, total) }) {
                 0 => ControlFlow::Continue(()),
@@ -125,11 +126,15 @@ pub unsafe extern "C" fn smlp_mlp_fit(
                 x.encrypted("x")?,
                 y.encrypted("y")?,
                 options,
-                progress,
+                &mut |_, done, total| report(done, total),
             )?,
-            (AnyMlp::Clear(mlp), SessionHandle::Clear(session)) => {
-                mlp.fit(session, x.clear("x")?, y.clear("y")?, options, progress)?
-            }
+            (AnyMlp::Clear(mlp), SessionHandle::Clear(session)) => mlp.fit(
+                session,
+                x.clear("x")?,
+                y.clear("y")?,
+                options,
+                &mut |_, done, total| report(done, total),
+            )?,
             _ => return Err(other_kind()),
         }
         Ok(())

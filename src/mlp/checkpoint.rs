@@ -15,6 +15,48 @@ use zeroize::Zeroizing;
 /// Checkpoints above this size are refused when they are read: 8 GiB.
 const MAX_CHECKPOINT_BYTES: u64 = 8 << 30;
 
+/// Elements whose networks can be written: those of both kinds.
+pub trait Stored: Storage {
+    /// What the header says.
+    const NETWORK: Kind;
+
+    /// The bytes of one parameter tensor.
+    ///
+    /// # Errors
+    /// None that a user can cause.
+    fn tensor_bytes(tensor: &Tensor<Self>) -> Result<Vec<u8>>;
+}
+
+impl Stored for Integers {
+    const NETWORK: Kind = Kind::IntegerNetwork;
+
+    fn tensor_bytes(tensor: &IntegerTensor) -> Result<Vec<u8>> {
+        Ok(tensor.to_bytes())
+    }
+}
+
+impl Stored for Ciphertexts {
+    const NETWORK: Kind = Kind::EncryptedNetwork;
+
+    fn tensor_bytes(tensor: &EncryptedTensor) -> Result<Vec<u8>> {
+        tensor.to_bytes()
+    }
+}
+
+impl<S: Stored> Mlp<S> {
+    /// A checkpoint: header, layer sizes, activations, bits, counters, rounding seed, parameters.
+    ///
+    /// It holds P1's rounding seed, so it is a secret of P1 although the parameters may be
+    /// encrypted; those of a clear network are in clear. An encrypted network read back predicts
+    /// with other roundings (its errors are below 2^−f all the same).
+    ///
+    /// # Errors
+    /// None that a user can cause.
+    pub fn to_bytes(&self) -> Result<Zeroizing<Vec<u8>>> {
+        write(self)
+    }
+}
+
 impl Mlp<Integers> {
     /// The same network with encrypted parameters: what the data owner hands to P1. Many parameters
     /// share a ciphertext, with room for masks of any P1.
@@ -31,12 +73,7 @@ impl Mlp<Integers> {
         })
     }
 
-    /// The bytes of a clear network; see [`Mlp::<Ciphertexts>::to_bytes`].
-    pub fn to_bytes(&self) -> Result<Zeroizing<Vec<u8>>> {
-        write(self, Kind::IntegerNetwork, |t| Ok(t.to_bytes()))
-    }
-
-    /// Reads [`Mlp::<Integers>::to_bytes`].
+    /// Reads [`Mlp::to_bytes`] of a clear network.
     ///
     /// # Errors
     /// [`Error::Malformed`] and those of [`Mlp::from_parts`].
@@ -59,18 +96,7 @@ impl Mlp<Ciphertexts> {
         self.layers()[0].weight.key()
     }
 
-    /// A checkpoint: header, layer sizes, activations, bits, counters, rounding seed, parameters.
-    ///
-    /// It holds P1's rounding seed, so it is a secret of P1 although the parameters are encrypted.
-    /// A network read back predicts with other roundings (its errors are below 2^−f all the same).
-    ///
-    /// # Errors
-    /// None that a user can cause.
-    pub fn to_bytes(&self) -> Result<Zeroizing<Vec<u8>>> {
-        write(self, Kind::EncryptedNetwork, EncryptedTensor::to_bytes)
-    }
-
-    /// Reads [`Mlp::<Ciphertexts>::to_bytes`].
+    /// Reads [`Mlp::to_bytes`] of an encrypted network.
     ///
     /// # Errors
     /// [`Error::Malformed`], [`Error::KeyMismatch`], and those of [`Mlp::from_parts`].
@@ -127,13 +153,9 @@ pub fn load(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-fn write<S: Storage>(
-    network: &Mlp<S>,
-    kind: Kind,
-    tensor: impl Fn(&Tensor<S>) -> Result<Vec<u8>>,
-) -> Result<Zeroizing<Vec<u8>>> {
+fn write<S: Stored>(network: &Mlp<S>) -> Result<Zeroizing<Vec<u8>>> {
     let (config, counters) = (network.config(), network.counters());
-    let mut w = Writer::new(kind);
+    let mut w = Writer::new(S::NETWORK);
     w.u64(config.layers.len() as u64);
     config.layers.iter().for_each(|&size| w.u64(size as u64));
     for activation in &config.activations {
@@ -150,8 +172,8 @@ fn write<S: Storage>(
     w.u64(counters.predictions);
     w.bytes(network.rounding().seed());
     for layer in network.layers() {
-        w.nested(&tensor(&layer.weight)?);
-        w.nested(&tensor(&layer.bias)?);
+        w.nested(&S::tensor_bytes(&layer.weight)?);
+        w.nested(&S::tensor_bytes(&layer.bias)?);
     }
     Ok(Zeroizing::new(w.finish()))
 }

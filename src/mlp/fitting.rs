@@ -1,17 +1,21 @@
-//! Training over many steps: which rows make which batch, progress, cancelling, going on.
+//! Training over many steps: which rows make which batch, checkpoints, progress, cancelling, going
+//! on.
 //!
 //! Everything follows from the network's own step counter, so a network that was stopped, stored
 //! and loaded goes on with the very next batch, as if nothing had happened.
 
+use std::num::NonZeroU64;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use super::checkpoint::{Stored, save};
 use super::{Mlp, seed_from_number};
 use crate::error::{Error, Result};
 use crate::session::Layers;
-use crate::tensor::{Storage, Tensor};
+use crate::tensor::Tensor;
 
 /// How long to train, counted from where the network stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +39,26 @@ pub struct FitOptions {
     pub shuffle: bool,
     /// What the orders are drawn from. Not a secret.
     pub shuffle_seed: u64,
+    /// Where the network is saved while it trains; by default nowhere.
+    pub checkpoint: Option<Checkpointing>,
+}
+
+/// A checkpoint on disk that follows the training, so that a killed process can be replaced.
+///
+/// It is written before the first step, after every step whose number (the network's own count)
+/// is a multiple of `every_steps`, at the end, and when progress cancels. A training step that
+/// fails writes nothing: resumed from the file, the steps since then are repeated under their old
+/// rounding numbers and give the same integers again.
+///
+/// The file before the first step is what makes that safe after a failed step, too: training on in
+/// this process uses new numbers, and the file must know it before P2 sees anything masked under
+/// them. So give every call that trains the network the same `path`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpointing {
+    /// The file, replaced in one step by [`save`](super::checkpoint::save()).
+    pub path: PathBuf,
+    /// Steps between two files.
+    pub every_steps: NonZeroU64,
 }
 
 impl FitOptions {
@@ -46,26 +70,29 @@ impl FitOptions {
             learning_rate,
             shuffle: true,
             shuffle_seed: 0,
+            checkpoint: None,
         }
     }
 }
 
-/// Called after every step with the steps done and to do in this call; `Break` cancels the rest.
-pub type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>;
+/// Called after every step with the network as it is then, and the steps done and to do in this
+/// call; `Break` cancels the rest.
+pub type Progress<'a, S> = &'a mut dyn FnMut(&Mlp<S>, u64, u64) -> ControlFlow<()>;
 
-impl<S: Storage> Mlp<S> {
+impl<S: Stored> Mlp<S> {
     /// Trains on all rows of inputs (rows × inputs) and targets (rows × outputs).
     ///
     /// # Errors
     /// [`Error::Cancelled`] when `progress` asked to stop before the end, and those of
-    /// [`Mlp::train_step`]; the steps completed until then stay.
+    /// [`Mlp::train_step`]; [`Error::Io`] when a checkpoint cannot be written. The steps completed
+    /// until then stay.
     pub fn fit<A>(
         &mut self,
         arith: &A,
         x: &Tensor<S>,
         y: &Tensor<S>,
         options: &FitOptions,
-        progress: Progress<'_>,
+        progress: Progress<'_, S>,
     ) -> Result<()>
     where
         A: Layers<Elements = S> + ?Sized,
@@ -93,6 +120,7 @@ impl<S: Storage> Mlp<S> {
         };
         let (x, y) = (arith.prepare(&x)?, arith.prepare(&y)?);
         let mut order = Order::new(rows, options);
+        self.checkpoint(options)?;
         for done in 1..=total {
             let (pass, batch) = (self.step() / steps_per_pass, self.step() % steps_per_pass);
             let first = batch as usize * options.batch_size;
@@ -100,11 +128,27 @@ impl<S: Storage> Mlp<S> {
             let chosen = &order.of_pass(pass)[first..last];
             let (x, y) = (x.take(0, chosen)?, y.take(0, chosen)?);
             self.train_step(arith, &x, &y, options.learning_rate)?;
-            if progress(done, total).is_break() && done < total {
+            let due = |saving: &Checkpointing| self.step() % saving.every_steps == 0;
+            let saved = done == total || options.checkpoint.as_ref().is_some_and(due);
+            if saved {
+                self.checkpoint(options)?;
+            }
+            if progress(self, done, total).is_break() && done < total {
+                if !saved {
+                    self.checkpoint(options)?;
+                }
                 return Err(Error::Cancelled);
             }
         }
         Ok(())
+    }
+
+    /// Writes the file that the options ask for.
+    fn checkpoint(&self, options: &FitOptions) -> Result<()> {
+        match &options.checkpoint {
+            Some(saving) => save(&saving.path, &self.to_bytes()?),
+            None => Ok(()),
+        }
     }
 }
 

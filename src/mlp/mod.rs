@@ -25,5 +25,5 @@ pub type IntegerMlp = Mlp<crate::tensor::Integers>;
 pub use config::{Activation, MlpConfig};
 pub use estimate::{Estimate, Job, StepCost};
 pub use evaluation::{accuracy, argmax, loss};
-pub use fitting::{FitOptions, Progress, TrainFor};
+pub use fitting::{Checkpointing, FitOptions, Progress, TrainFor};
 pub use network::{Counters, Layer, Mlp, seed_from_number};

@@ -46,7 +46,7 @@ fn parameters(network: &Mlp<Integers>) -> Vec<Vec<i128>> {
     network.layers().iter().flat_map(both).collect()
 }
 
-fn silent(_: u64, _: u64) -> ControlFlow<()> {
+fn silent(_: &Mlp<Integers>, _: u64, _: u64) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
@@ -171,7 +171,8 @@ fn resumed_training_equals_uninterrupted_training() {
         &x,
         &y,
         &options(TrainFor::Epochs(3)),
-        &mut |done, total| {
+        &mut |network, done, total| {
+            assert_eq!(network.step(), done);
             seen.push((done, total));
             if done == 5 {
                 ControlFlow::Break(())

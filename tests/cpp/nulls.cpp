@@ -280,6 +280,7 @@ int main() {
   NULLS(smlp_fit_options_set_batch_size, fit, 1);
   NULLS(smlp_fit_options_set_learning_rate, fit, 0.1);
   NULLS(smlp_fit_options_set_shuffle, fit, true, 1);
+  NULLS(smlp_fit_options_set_checkpoint, fit, "/nonexistent/network", 1);
 
   NULLS(smlp_store_new, &out_store);
   NULLS(smlp_store_len, store, &size);

@@ -213,6 +213,24 @@ void network(const smlp::PrivateKey& key, const std::string& folder) {
     REQUIRE(own.value == 42 && twin.step() == 7);
   }
   REQUIRE(twin.clone().step() == 7 && mlp.clone().is_encrypted());
+
+  // A file follows the training.
+  smlp::FitOptions saved;
+  saved.steps = 2;
+  saved.batch_size = 2;
+  saved.checkpoint = folder + "/followed.network";
+  saved.checkpoint_every = 1;
+  saved.progress = [&, before = mlp.step()](std::uint64_t done, std::uint64_t) {
+    return smlp::Mlp::load(saved.checkpoint, key.public_key()).step() == before + done;
+  };
+  mlp.fit(session, ex, ey, saved);
+  saved.checkpoint_every = 0;
+  try {
+    mlp.fit(session, ex, ey, saved);
+    REQUIRE(false);
+  } catch (const smlp::Error& error) {
+    REQUIRE(error.status() == SMLP_INVALID_ARGUMENT);
+  }
 }
 
 /// What is `const` may be shared by threads; every thread has its own last error.

@@ -1,9 +1,12 @@
 """The examples, as a user starts them."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 PACKAGE = Path(__file__).resolve().parents[1] / "src"
@@ -43,6 +46,22 @@ def test_the_demo_draws_and_checks_itself(tmp_path):
     # Two steps learn nothing: the demo says so by its exit code.
     assert result.returncode == 1
     assert picture.stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(("task", "steps"), [("breast_cancer", 3), ("digits", 2)])
+def test_real_data(task, steps, tmp_path):
+    """The first steps, stopped and resumed: the same integers as the twin, the floats' accuracy."""
+    picture = tmp_path / "picture.png"
+    options = ["--checkpoint", tmp_path / "net.smlp", "--out", picture]
+    for last in (steps - 1, steps):
+        result = run(EXAMPLES / f"{task}.py", *options, "--limit-steps", last)
+        assert "weights equal the clear twin's: yes, every integer" in result.stdout, result.stderr
+        # Predictions of a loaded network round at random, so only the first run's are known.
+        assert result.returncode == 0 or last == steps, result.stdout
+        # What packing saves.
+        assert float(re.search(r" 1/([\d.]+)$", result.stdout, re.MULTILINE)[1]) > 10
+        assert picture.stat().st_size > 10_000
+    assert f"going on after step {steps - 1}" in result.stdout
 
 
 def test_a_backend_that_is_not_there_is_refused():

@@ -196,6 +196,7 @@ _STATUS_FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "smlp_fit_options_set_batch_size": (FIT_OPTIONS, _SIZE),
     "smlp_fit_options_set_learning_rate": (FIT_OPTIONS, _F64),
     "smlp_fit_options_set_shuffle": (FIT_OPTIONS, _BOOL, _U64),
+    "smlp_fit_options_set_checkpoint": (FIT_OPTIONS, _PATH, _U64),
     "smlp_mlp_fit": (MLP, SESSION, TENSOR, TENSOR, FIT_OPTIONS, PROGRESS, _USERDATA),
     "smlp_mlp_evaluate": (MLP, SESSION, TENSOR, TENSOR, PRIVATE_KEY, _out(_F64)),
     "smlp_mlp_to_bytes": (MLP, _out(BYTES)),

@@ -186,6 +186,8 @@ class MLP(NativeObject):
         shuffle: bool = True,
         shuffle_seed: int = 0,
         progress: Progress = True,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int = 50,
     ) -> None:
         """Trains for ``epochs`` more passes over the data, or for exactly ``steps`` more steps.
 
@@ -193,6 +195,13 @@ class MLP(NativeObject):
         each step and may return True to stop. Ctrl-C stops after the current step, too, and raises
         KeyboardInterrupt; a second Ctrl-C does not wait. Either way the finished steps are kept,
         and calling ``fit`` again goes on from there.
+
+        ``checkpoint`` is a file that follows the training: it is replaced before the first step,
+        after every step whose number (:attr:`step`) is a multiple of ``checkpoint_every``, at the
+        end, and when training is stopped. If the process dies, :meth:`load` the file once in
+        another one and train on with the same data and options: the result is the same, integer
+        for integer. A step that fails saves nothing for that reason. Give every call that trains
+        the network the same file.
         """
         x, y = self._operand(x), self._operand(y)
         options = create(lib.smlp_fit_options_new)
@@ -204,6 +213,9 @@ class MLP(NativeObject):
         lib.smlp_fit_options_set_shuffle(
             options, shuffle, unsigned("shuffle_seed", shuffle_seed, 64)
         )
+        if checkpoint is not None:
+            every = unsigned("checkpoint_every", checkpoint_every, 64)
+            lib.smlp_fit_options_set_checkpoint(options, path_bytes(checkpoint), every)
         with reporting(progress) as report, interruptible() as interrupted:
             watcher = Watcher(report, interrupted)
             callback = PROGRESS(watcher.step_done)
