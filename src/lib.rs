@@ -44,3 +44,4 @@ pub use protocol::{Call, P1, P2, Step};
 pub use session::{Arithmetic, Clear, Division, Session, Statistics};
 pub use tensor::{EncryptedTensor, IntegerTensor, Tensor};
 pub use transport::{InProcess, Transport};
+pub use wire::Kind;
