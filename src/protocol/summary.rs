@@ -110,7 +110,7 @@ mod tests {
     use super::*;
     use crate::error::Error;
     use crate::random::Random;
-    use crate::{EncryptedTensor, IntegerTensor, P1, P2, PrivateKey, Security};
+    use crate::{Encrypt, EncryptedTensor, IntegerTensor, P1, P2, PrivateKey, Security};
 
     #[test]
     fn requests_are_summed_up_without_the_private_key() {

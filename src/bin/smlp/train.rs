@@ -115,7 +115,12 @@ pub fn run(arguments: Arguments, json: bool) -> Result<Outcome> {
             &arguments.output
         }
         false => {
-            files::must_be_new(&arguments.output)?;
+            if arguments.output.exists() {
+                return Err(Error::Io {
+                    path: arguments.output.display().to_string(),
+                    message: "it exists already; go on with --resume, or choose another name".into(),
+                });
+            }
             job.save(&arguments.output)?;
             &arguments.network
         }
