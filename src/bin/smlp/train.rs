@@ -118,7 +118,8 @@ pub fn run(arguments: Arguments, json: bool) -> Result<Outcome> {
             if arguments.output.exists() {
                 return Err(Error::Io {
                     path: arguments.output.display().to_string(),
-                    message: "it exists already; go on with --resume, or choose another name".into(),
+                    message: "it exists already; go on with --resume, or choose another name"
+                        .into(),
                 });
             }
             job.save(&arguments.output)?;

@@ -41,6 +41,7 @@ from .errors import (
 )
 from .keys import DEFAULT_KEY_BITS, KeyPair, PrivateKey, PublicKey, keygen
 from .mlp import MLP
+from .network import NetworkTransport, connect
 from .protocol import DEFAULT_SIGMA, P1, P2, Call, Transport
 from .session import ClearSession, Session, Statistics
 from .tensor import (
@@ -90,6 +91,7 @@ __all__ = [
     "KeyPair",
     "LimitError",
     "MalformedError",
+    "NetworkTransport",
     "NotFiniteError",
     "NullPointerError",
     "OutOfRangeError",
@@ -108,6 +110,7 @@ __all__ = [
     "backend",
     "backend_report",
     "concatenate",
+    "connect",
     "encode",
     "encode_integers",
     "encrypt",
