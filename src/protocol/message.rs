@@ -71,7 +71,7 @@ pub fn read_request<'a>(bytes: &'a [u8], key: &PublicKey) -> Result<(Operation, 
 }
 
 /// Reads how a masked group is laid out: slots and offset bits. Its ciphertexts follow.
-pub fn read_layout(r: &mut Reader<'_>, key: &PublicKey) -> Result<(Slots, u32)> {
+fn read_layout(r: &mut Reader<'_>, key: &PublicKey) -> Result<(Slots, u32)> {
     let lines = r.size("lines of masked values", MAX_VALUES)?;
     let per_line = r.size("masked values in a line", MAX_VALUES)?;
     let count = lines.max(1).saturating_mul(per_line.max(1));
@@ -94,6 +94,14 @@ pub fn read_packed(r: &mut Reader<'_>, key: &PublicKey) -> Result<Packed> {
         offset_bits,
         ciphertexts,
     })
+}
+
+/// Skips a masked group: its lines and values in a line.
+pub fn skip_packed(r: &mut Reader<'_>, key: &PublicKey) -> Result<[usize; 2]> {
+    let (slots, _) = read_layout(r, key)?;
+    let width = key.ring().modulus().width();
+    r.take(slots.packs().saturating_mul(width).saturating_mul(8))?;
+    Ok(slots.dimensions())
 }
 
 /// Reads `count` ciphertexts, each a unit below N².

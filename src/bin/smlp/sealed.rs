@@ -7,8 +7,8 @@
 use std::path::{Path, PathBuf};
 
 use argon2::{Algorithm, Argon2, Params, Version};
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{ChaCha20Poly1305, Key, Nonce};
+use chacha20poly1305::aead::{AeadInOut, KeyInit};
+use chacha20poly1305::{ChaCha20Poly1305, Nonce, Tag};
 use smlp::paillier::secret_file;
 use smlp::random::Random;
 use smlp::{Error, PrivateKey, Result, Security};
@@ -19,6 +19,7 @@ const VERSION: u16 = 1;
 const HEADER_BYTES: usize = 8 + 2 + 3 * 4 + SALT_BYTES + NONCE_BYTES;
 const SALT_BYTES: usize = 16;
 const NONCE_BYTES: usize = 12;
+const TAG_BYTES: usize = 16;
 /// A private key, sealed or not, is below that.
 const MAX_FILE_BYTES: usize = 1 << 16;
 /// What a new file costs to open: RFC 9106's second recommendation, 64 MiB and three passes over them.
@@ -106,14 +107,13 @@ fn seal_at(secret: &[u8], passphrase: &str, cost: [u32; 3]) -> Result<Vec<u8>> {
     Random::os().fill(&mut random)?;
     file.extend_from_slice(&random);
     let cipher = cipher(passphrase, cost, &random[..SALT_BYTES])?;
-    let payload = Payload {
-        msg: secret,
-        aad: &file,
-    };
-    let sealed = cipher
-        .encrypt(Nonce::from_slice(&random[SALT_BYTES..]), payload)
+    let nonce = Nonce::try_from(&random[SALT_BYTES..]).expect("the bytes of a nonce");
+    let mut body = Zeroizing::new(secret.to_vec());
+    let tag = cipher
+        .encrypt_inout_detached(&nonce, &file, body.as_mut_slice().into())
         .map_err(|_| malformed("it is too long to be sealed"))?;
-    file.extend_from_slice(&sealed);
+    file.extend_from_slice(&body);
+    file.extend_from_slice(&tag);
     Ok(file)
 }
 
@@ -140,14 +140,21 @@ pub fn open(file: &[u8], passphrase: &str) -> Result<Zeroizing<Vec<u8>>> {
         )));
     }
     let random = &header[HEADER_BYTES - SALT_BYTES - NONCE_BYTES..];
-    let payload = Payload {
-        msg: sealed,
-        aad: header,
+    let (salt, nonce) = random.split_at(SALT_BYTES);
+    let Some((body, tag)) = sealed.split_last_chunk::<TAG_BYTES>() else {
+        return Err(malformed("it is truncated"));
     };
-    cipher(passphrase, cost, &random[..SALT_BYTES])?
-        .decrypt(Nonce::from_slice(&random[SALT_BYTES..]), payload)
-        .map(Zeroizing::new)
-        .map_err(|_| Error::Insecure("the passphrase is wrong, or the file is damaged".into()))
+    let nonce = Nonce::try_from(nonce).expect("the bytes of a nonce");
+    let mut secret = Zeroizing::new(body.to_vec());
+    cipher(passphrase, cost, salt)?
+        .decrypt_inout_detached(
+            &nonce,
+            header,
+            secret.as_mut_slice().into(),
+            &Tag::from(*tag),
+        )
+        .map_err(|_| Error::Insecure("the passphrase is wrong, or the file is damaged".into()))?;
+    Ok(secret)
 }
 
 fn cipher(
@@ -161,7 +168,7 @@ fn cipher(
     Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters)
         .hash_password_into(passphrase.as_bytes(), salt, key.as_mut_slice())
         .map_err(|e| malformed(&format!("no key could be made: {e}")))?;
-    Ok(ChaCha20Poly1305::new(Key::from_slice(key.as_slice())))
+    Ok(ChaCha20Poly1305::new((&*key).into()))
 }
 
 fn malformed(why: &str) -> Error {

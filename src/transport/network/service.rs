@@ -136,6 +136,7 @@ impl Shared {
             intake::read(incoming, &self.limits, &self.memory, record, find).await?;
         let summary = Summary::of(&request, p2.key()).map_err(malformed)?;
         let (values, answers) = (summary.values(), summary.answers);
+        let reply_bytes = summary.reply_bytes;
         record.summary = Some(summary);
         if values.max(answers) > self.limits.request_values {
             return Err(Status::out_of_range(format!(
@@ -152,9 +153,8 @@ impl Shared {
                     Some(after),
                 )
             })?;
-        let width = p2.key().ring().modulus().width() as u64 * 8;
         let patience = self.limits.idle;
-        let for_reply = self.memory.reserve((answers + 1) * width, patience).await?;
+        let for_reply = self.memory.reserve(reply_bytes, patience).await?;
 
         let queued = Instant::now();
         let turn = self.turn().await?;
