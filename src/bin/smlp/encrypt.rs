@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use ndarray::Array2;
-use smlp::fixed::{DEFAULT_FLOAT_BOUND, DEFAULT_FRACTION_BITS};
+use smlp::fixed::DEFAULT_FRACTION_BITS;
 use smlp::{Error, IntegerTensor, Result};
 
 use crate::files::{self, KeyArguments};
@@ -15,8 +15,8 @@ use crate::table::Table;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  smlp encrypt --key owner.private data.csv --columns 1-30 --rows 1-455 --standardise scaler.json -o x.train
-  smlp encrypt --key owner.private data.csv --columns target --rows 1-455 --one-hot 2 -o y.train
+  smlp encrypt --key owner.private data.csv --columns 1-30 --rows 1-455 --standardise scaler.json --packed -o x.train
+  smlp encrypt --key owner.private data.csv --columns target --rows 1-455 --one-hot 2 --packed -o y.train
   smlp encrypt --key owner.public query.csv --columns 1-30 --scaler scaler.json -o query")]
 pub struct Arguments {
     /// CSV, or NPY if its name ends in .npy; - reads CSV from standard input.
@@ -55,9 +55,19 @@ pub struct Arguments {
     #[arg(long, default_value_t = DEFAULT_FRACTION_BITS)]
     fraction_bits: u32,
 
-    /// Promise that magnitudes are below 2^BITS, fraction bits included. Checked here, and nowhere later.
-    #[arg(long, value_name = "BITS", default_value_t = DEFAULT_FLOAT_BOUND)]
+    /// Promise that magnitudes are below 2^BITS, fraction bits included; at most the activation bits of the network. It is
+    /// checked here, and nowhere later.
+    #[arg(long, value_name = "BITS", default_value_t = DEFAULT_FRACTION_BITS + 8)]
     bound: u32,
+
+    /// Put many values into a ciphertext: smaller files and less work, for rows that a network takes. P1 can use masks
+    /// of up to --sigma bits on them.
+    #[arg(long)]
+    packed: bool,
+
+    /// Statistical security that P1 will use at most, in bits; for --packed.
+    #[arg(long, default_value_t = smlp::protocol::DEFAULT_SIGMA)]
+    sigma: u32,
 
     #[command(flatten)]
     keys: KeyArguments,
@@ -91,12 +101,15 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
         arguments.fraction_bits,
         Some(arguments.bound),
     )?;
-    let bytes = key.encrypt(&clear)?.to_bytes()?;
+    let packed_for = arguments.packed.then_some(arguments.sigma);
+    let encrypted = key.encrypt(&clear, packed_for)?;
+    let bytes = encrypted.to_bytes()?;
     files::write(&arguments.output, &bytes)?;
     Ok(Outcome::default()
         .with("rows", shape[0])
         .with("columns", shape[1])
         .with("key", key.public().id().to_hex())
+        .with("values_per_ciphertext", encrypted.values_per_ciphertext())
         .with("bytes", bytes.len())
         .with("output", arguments.output.display().to_string()))
 }

@@ -25,10 +25,25 @@ impl AnyKey {
         }
     }
 
-    pub fn encrypt(&self, tensor: &smlp::IntegerTensor) -> Result<EncryptedTensor> {
+    /// Encrypts, many values a ciphertext if `packed_for` says for how wide masks (σ of P1).
+    pub fn encrypt(
+        &self,
+        tensor: &smlp::IntegerTensor,
+        packed_for: Option<u32>,
+    ) -> Result<EncryptedTensor> {
+        fn with(
+            tensor: &smlp::IntegerTensor,
+            packed_for: Option<u32>,
+            key: &impl Encrypt,
+        ) -> Result<EncryptedTensor> {
+            match packed_for {
+                Some(sigma) => EncryptedTensor::encrypt_packed(tensor, key, sigma, &Random::os()),
+                None => EncryptedTensor::encrypt(tensor, key, &Random::os()),
+            }
+        }
         match self {
-            AnyKey::Public(key) => EncryptedTensor::encrypt(tensor, key, &Random::os()),
-            AnyKey::Private(key) => EncryptedTensor::encrypt(tensor, key, &Random::os()),
+            AnyKey::Public(key) => with(tensor, packed_for, key),
+            AnyKey::Private(key) => with(tensor, packed_for, key),
         }
     }
 }

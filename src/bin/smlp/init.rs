@@ -23,6 +23,20 @@ pub struct Arguments {
     #[arg(short, long)]
     key: PathBuf,
 
+    #[command(flatten)]
+    network: NetworkArguments,
+
+    /// Draw from this number, to repeat an experiment. Whoever knows it knows the initial network.
+    #[arg(long)]
+    seed: Option<u64>,
+
+    #[command(flatten)]
+    keys: KeyArguments,
+}
+
+/// What a network looks like.
+#[derive(Debug, clap::Args)]
+pub struct NetworkArguments {
     /// Sizes: inputs, hidden layers, outputs.
     #[arg(long, value_delimiter = ',', required = true)]
     layers: Vec<usize>,
@@ -42,27 +56,26 @@ pub struct Arguments {
     /// The same for inputs, activations and errors. [default: fraction bits + 8]
     #[arg(long, value_name = "BITS")]
     activation_bits: Option<u32>,
+}
 
-    /// Draw from this number, to repeat an experiment. Whoever knows it knows the initial network.
-    #[arg(long)]
-    seed: Option<u64>,
-
-    #[command(flatten)]
-    keys: KeyArguments,
+impl NetworkArguments {
+    pub fn config(&self) -> MlpConfig {
+        let config = match self.activations.is_empty() {
+            true => MlpConfig::relu(&self.layers),
+            false => MlpConfig::new(&self.layers, &self.activations),
+        };
+        let config = config.with_fraction_bits(self.fraction_bits);
+        let (weights, activations) = (config.weight_bits, config.activation_bits);
+        config.with_bits(
+            self.weight_bits.unwrap_or(weights),
+            self.activation_bits.unwrap_or(activations),
+        )
+    }
 }
 
 pub fn run(arguments: Arguments) -> Result<Outcome> {
     let key = arguments.keys.any(&arguments.key)?;
-    let config = match arguments.activations.is_empty() {
-        true => MlpConfig::relu(&arguments.layers),
-        false => MlpConfig::new(&arguments.layers, &arguments.activations),
-    };
-    let config = config.with_fraction_bits(arguments.fraction_bits);
-    let (weights, activations) = (config.weight_bits, config.activation_bits);
-    let config = config.with_bits(
-        arguments.weight_bits.unwrap_or(weights),
-        arguments.activation_bits.unwrap_or(activations),
-    );
+    let config = arguments.network.config();
     let clear = IntegerMlp::draw(config, arguments.seed.map(seed_from_number))?;
     let network = match &key {
         AnyKey::Public(key) => clear.encrypt(key, &Random::os()),

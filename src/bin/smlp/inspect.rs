@@ -72,7 +72,9 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
         }
         (Kind::EncryptedTensor, Some(key)) => {
             let tensor = files::tensor(path, key.public())?;
-            let outcome = outcome.with("key", tensor.key().id().to_hex());
+            let outcome = outcome
+                .with("key", tensor.key().id().to_hex())
+                .with("values_per_ciphertext", tensor.values_per_ciphertext());
             of_tensor(outcome, tensor.shape(), tensor.scale(), tensor.bound())
         }
         (Kind::EncryptedNetwork, Some(key)) => {

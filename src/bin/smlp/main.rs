@@ -18,6 +18,7 @@ mod certificate;
 mod config;
 mod decrypt;
 mod encrypt;
+mod estimate;
 mod evaluate;
 mod files;
 mod init;
@@ -62,6 +63,7 @@ enum Command {
     Encrypt(encrypt::Arguments),
     Init(init::Arguments),
     Inspect(inspect::Arguments),
+    Estimate(estimate::Arguments),
     Serve(serve::Arguments),
     Train(train::Arguments),
     Predict(predict::Arguments),
@@ -84,6 +86,7 @@ fn main() -> ExitCode {
         Command::Encrypt(arguments) => encrypt::run(arguments),
         Command::Init(arguments) => init::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Estimate(arguments) => estimate::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
         Command::Train(arguments) => train::run(arguments, json),
         Command::Predict(arguments) => predict::run(arguments),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
+use smlp::session::Layers;
 use smlp::{EncryptedMlp, EncryptedTensor, Error, FitOptions, Result, Session, TrainFor};
 
 use crate::files::{self, KeyArguments};
@@ -136,6 +137,11 @@ pub fn run(arguments: Arguments, json: bool) -> Result<Outcome> {
     };
     let interrupt = Interrupt::watch()?;
     let connected = arguments.server.connect(&key, &arguments.keys)?;
+    let bits = network.config().activation_bits;
+    let (inputs, targets) = (
+        prepared(&connected.session, &inputs, bits)?,
+        prepared(&connected.session, &targets, bits)?,
+    );
     let report = Report::new(network.step().min(total), total, json);
     let training = Training {
         session: &connected.session,
@@ -151,6 +157,14 @@ pub fn run(arguments: Arguments, json: bool) -> Result<Outcome> {
     outcome?;
     Ok(summary(&network, &connected, began.elapsed())
         .with("output", arguments.output.display().to_string()))
+}
+
+/// The rows, shared with P2 once for all stretches of the training.
+fn prepared(session: &Session, rows: &EncryptedTensor, bits: u32) -> Result<EncryptedTensor> {
+    match rows.bound() > bits {
+        true => session.prepare(&rows.assume_bound(bits)?),
+        false => session.prepare(rows),
+    }
 }
 
 struct Training<'a> {
