@@ -5,5 +5,6 @@ mod access;
 mod hostile;
 mod hosts;
 mod network_between;
+mod page;
 mod scene;
 mod transport;
