@@ -61,7 +61,7 @@ impl Summary {
     }
 }
 
-/// Sizes of operations 1 to 6.
+/// Sizes of the operations on single ciphertexts.
 fn basic_sizes(operation: Operation, reader: &mut Reader<'_>, key: &PublicKey) -> Result<Sizes> {
     let mut shapes = Vec::new();
     let count = match operation {
@@ -69,7 +69,6 @@ fn basic_sizes(operation: Operation, reader: &mut Reader<'_>, key: &PublicKey) -
             shapes = vec![reader.shape()?, reader.shape()?];
             2
         }
-        Operation::Relu | Operation::Select => 2,
         Operation::Divide => {
             reader.u64()?;
             1
@@ -83,7 +82,6 @@ fn basic_sizes(operation: Operation, reader: &mut Reader<'_>, key: &PublicKey) -
     let ciphertexts = match operation {
         Operation::Multiply => product(broadcast_shapes(&shapes[0], &shapes[1])?),
         Operation::Matmul => product(matmul_shape(&shapes[0], &shapes[1])?.output),
-        Operation::Relu => 2 * size(&groups[0]),
         _ => size(&groups[0]),
     };
     Ok(Sizes {
@@ -116,8 +114,6 @@ impl Operation {
             Operation::Multiply => "multiply",
             Operation::Matmul => "matmul",
             Operation::Divide => "divide",
-            Operation::Relu => "relu",
-            Operation::Select => "select",
             Operation::Refresh => "refresh",
             Operation::Share => "share",
             Operation::Products => "products",
@@ -199,13 +195,10 @@ mod tests {
             EncryptedTensor::encrypt(&clear, &key, &Random::os()).unwrap()
         };
         let (a, b) = (encrypt(&[2, 3]), encrypt(&[3, 4]));
-        let bits = encrypt(&[2, 3]).assume_bound(1).unwrap();
         let calls = [
             (p1.matmul(&a, &b), "matmul", 18, 8),
             (p1.multiply(&a, &a), "multiply", 12, 6),
             (p1.divide(&a, 7, 0, None), "divide", 6, 6),
-            (p1.relu(&a), "relu", 12, 12),
-            (p1.select(&bits, &a), "select", 12, 6),
             (p1.refresh(&a), "refresh", 6, 6),
         ];
         let p2 = P2::new(key.clone());

@@ -123,7 +123,7 @@ fn a_key_of_somebody_else() {
         let tensor = EncryptedTensor::encrypt(&tensor, key, &Random::os()).unwrap();
         let call = P1::new(key.public().clone(), 40)
             .unwrap()
-            .relu(&tensor)
+            .refresh(&tensor)
             .unwrap();
         call.request().unwrap().to_vec()
     };
@@ -159,7 +159,7 @@ fn the_audit_file_is_its_owners_and_holds_no_values() {
     let tensor = EncryptedTensor::encrypt(&tensor, &scene.key, &Random::os()).unwrap();
     let call = P1::new(scene.key.public().clone(), 40)
         .unwrap()
-        .relu(&tensor)
+        .refresh(&tensor)
         .unwrap();
     client.exchange(call.request().unwrap()).unwrap();
     eventually("it is recorded", || server.audit().len() == 1);
@@ -191,7 +191,7 @@ fn the_audit_file_is_its_owners_and_holds_no_values() {
     assert_eq!(names, expected);
     assert_eq!(
         (&record["values"], &record["answers"]),
-        (&12.into(), &12.into())
+        (&6.into(), &6.into())
     );
     let file = std::fs::metadata(scene.folder.path("p2.audit")).unwrap();
     assert_eq!(file.permissions().mode() & 0o777, 0o600);

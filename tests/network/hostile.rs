@@ -23,7 +23,7 @@ fn request(scene: &Scene, values: usize) -> Vec<u8> {
     let tensor = IntegerTensor::from_i64(&[values], &numbers, Some(20)).unwrap();
     let tensor = EncryptedTensor::encrypt(&tensor, &scene.key, &Random::os()).unwrap();
     let p1 = P1::new(scene.key.public().clone(), 40).unwrap();
-    p1.relu(&tensor).unwrap().request().unwrap().to_vec()
+    p1.refresh(&tensor).unwrap().request().unwrap().to_vec()
 }
 
 /// A second client that the server knows, so that the first one's limits are not its own.

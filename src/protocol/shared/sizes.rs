@@ -34,6 +34,7 @@ pub fn sizes(operation: Operation, r: &mut Reader<'_>, key: &PublicKey) -> Resul
     let mut sizes = Sizes::default();
     match operation {
         Operation::Share => {
+            skip_transfers(r)?;
             for _ in 0..r.size("items in a request", MAX_ITEMS)? {
                 let [lines, per_line] = match r.u16()? {
                     0 => {
@@ -46,13 +47,11 @@ pub fn sizes(operation: Operation, r: &mut Reader<'_>, key: &PublicKey) -> Resul
                         return Err(r.error(format!("kind {other} of a shared item is unknown")));
                     }
                 };
-                sizes.deliver(r, key, lines, per_line)?;
+                sizes.deliver_and_offer(r, key, lines, per_line)?;
             }
         }
         Operation::Products => {
-            if r.u16()? != 0 {
-                r.nested()?;
-            }
+            skip_transfers(r)?;
             for _ in 0..r.size("items in a request", MAX_ITEMS)? {
                 sizes.skip_product(r, key)?;
             }
@@ -67,6 +66,9 @@ pub fn sizes(operation: Operation, r: &mut Reader<'_>, key: &PublicKey) -> Resul
             // Signs are sealed as halves of one bit.
             sizes.sealed(lines, per_line, 1);
             sizes.deliver(r, key, lines, per_line)?;
+            if r.u16()? == 1 {
+                sizes.ciphertexts += (lines * per_line) as u64;
+            }
         }
         _ => {
             r.take(128 * 32)?;
@@ -124,16 +126,26 @@ impl Sizes {
         if r.u16()? == 1 {
             self.skip_share(r)?;
         }
+        self.deliver_and_offer(r, key, lines, per_line)
+    }
+
+    fn deliver_and_offer(
+        &mut self,
+        r: &mut Reader<'_>,
+        key: &PublicKey,
+        lines: usize,
+        per_line: usize,
+    ) -> Result<()> {
         self.deliver(r, key, lines, per_line)?;
-        if r.u16()? == 1 {
+        if r.u16()? != 0 {
             let width = r.u32()?;
             if width > MAX_SLOT_BITS {
                 return Err(r.error(format!("a gate on values of {width} bits")));
             }
-            if r.u16()? != 0 {
+            if r.u16()? == 1 {
                 self.skip_share(r)?;
             }
-            // A bit of the value or two each, in whole blocks of 128.
+            // The bits of a value and one more, in whole blocks of 128.
             let labels = (lines * per_line) as u64 * (u64::from(width) + 1);
             self.other_bytes += (labels + 256) * LABEL;
         }
@@ -166,6 +178,14 @@ impl Sizes {
         let line = OVERHEAD + 8 * limbs_for(bits) * per_line;
         self.other_bytes += (lines * line) as u64;
     }
+}
+
+/// P2's sealed seeds, where there are any.
+fn skip_transfers(r: &mut Reader<'_>) -> Result<()> {
+    if r.u16()? != 0 {
+        r.nested()?;
+    }
+    Ok(())
 }
 
 fn skip_corrections(r: &mut Reader<'_>, count: usize) -> Result<()> {
