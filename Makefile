@@ -26,9 +26,10 @@ help:
 	@echo "make cuda-kit put all that measuring on a GPU machine needs into build/cuda-kit"
 	@echo "make header   write include/smlp.h anew from the Rust sources"
 
+# FEATURES=net: with the network transport in the library, for `make build` and `make install`.
 build:
 	@scripts/setup.sh build
-	cargo build --release --locked
+	cargo build --release --locked $(if $(FEATURES),--features $(FEATURES))
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -55,6 +56,7 @@ test-rust:
 # are network namespaces where root may make them, processes on loopback elsewhere.
 test-net: $(VENV)/bin/python
 	@scripts/setup.sh test
+	$(PIP) install 'scikit-learn>=1'  # for docs/three-machines.md, which is run
 	cargo clippy --locked --all-targets --features cli,$(TEST_FEATURES) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps -q --features cli
 	cargo test --locked --features cli,$(TEST_FEATURES) --lib network

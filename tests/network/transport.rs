@@ -290,7 +290,7 @@ fn stopping_finishes_what_is_under_way() {
     let Parties { session, .. } = parties(&scene, client);
     let large = encrypt(&scene, &matrix(150, 100));
     std::thread::scope(|scope| {
-        let call = scope.spawn(|| session.relu(&large));
+        let call = scope.spawn(|| session.refresh(&large));
         eventually("the call is under way", || {
             server
                 .get("/metrics")
