@@ -14,20 +14,22 @@ TORCH_PREFIX := $(CURDIR)/build/pytorch
 CUDA_BUILD := $(CURDIR)/target/cuda
 CUDA_KIT := $(CURDIR)/build/cuda-kit
 
-.PHONY: help build demo test test-rust test-python test-pytorch test-cuda lint cuda cuda-kit header bench install clean
+.PHONY: help build demo test test-rust test-net test-python test-pytorch test-cuda lint cuda cuda-kit header bench install clean
 
 help:
 	@echo "make demo     train XOR on encrypted data, beside its clear twin (one minute after the build, two without AVX-512 IFMA)"
 	@echo "make test     run all tests: Rust, C, C++, Python, PyTorch, CUDA without a GPU, header, formatting"
+	@echo "make test-net only those of the network and of the command smlp"
 	@echo "make install  install library, headers, CMake and pkg-config files under PREFIX=$(PREFIX)"
 	@echo "make bench    time the primitives, as ratios to GMP"
 	@echo "make cuda     build the CUDA plugin, target/release/libsmlp_cuda.so: needs no CUDA"
 	@echo "make cuda-kit put all that measuring on a GPU machine needs into build/cuda-kit"
 	@echo "make header   write include/smlp.h anew from the Rust sources"
 
+# FEATURES=net: with the network transport in the library, for `make build` and `make install`.
 build:
 	@scripts/setup.sh build
-	cargo build --release --locked
+	cargo build --release --locked $(if $(FEATURES),--features $(FEATURES))
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -36,7 +38,7 @@ demo: build $(VENV)/bin/python
 	$(PIP) install './bindings/python[demo]'
 	$(VENV)/bin/python bindings/python/examples/xor_demo.py
 
-test: test-rust test-python test-pytorch test-cuda
+test: test-rust test-net test-python test-pytorch test-cuda
 
 lint:
 	cargo fmt --all --check
@@ -49,6 +51,21 @@ test-rust:
 	$(MAKE) --no-print-directory lint
 	cargo test --locked --features $(TEST_FEATURES)
 	SMLP_BACKEND=gmp cargo test --locked --features $(TEST_FEATURES) --test protocols --test training
+
+# The same tests with the network in the library, as far as it changes them, and those of the network itself: hosts
+# are network namespaces where root may make them, processes on loopback elsewhere.
+test-net: $(VENV)/bin/python
+	@scripts/setup.sh test
+	$(PIP) install 'scikit-learn>=1'  # for docs/three-machines.md, which is run
+	cargo clippy --locked --all-targets --features cli,$(TEST_FEATURES) -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps -q --features cli
+	cargo test --locked --features cli,$(TEST_FEATURES) --lib network
+	cargo test --locked --features cli,$(TEST_FEATURES) --bin smlp --test dependencies --test header --test network
+	cargo test --locked --features cli,$(TEST_FEATURES) --test c_abi -- shared null
+	cargo build --locked --features cli,$(TEST_FEATURES)
+	SMLP_LIBRARY=$(CURDIR)/target/debug/libsmlp.so $(PIP) install './bindings/python[test]'
+	SMLP_COMMAND=$(CURDIR)/target/debug/smlp timeout 300 $(VENV)/bin/python -m pytest -q \
+	    bindings/python/tests/test_network.py bindings/python/tests/test_abi.py
 
 test-python: build $(VENV)/bin/python
 	$(PIP) install './bindings/python[test,demo]'

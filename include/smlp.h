@@ -18,6 +18,9 @@
  * - Every function can also return SMLP_NULL_POINTER, SMLP_LIMIT for absurd lengths,
  *   SMLP_INVALID_ARGUMENT for misaligned arrays, SMLP_BACKEND, and SMLP_INTERNAL for a bug.
  *
+ * Functions under SMLP_NET are there in libraries built with the cargo feature "net"; define it before
+ * including this header when yours is (its pkg-config and CMake files do).
+ *
  * Units. A tensor holds integers and stands for integer / 2^scale. "Fraction bits" are its scale;
  * its bound promises |integer| < 2^bound, scale included.
  *
@@ -379,6 +382,13 @@ typedef struct smlp_mlp smlp_mlp;
  * What a new network looks like.
  */
 typedef struct smlp_mlp_options smlp_mlp_options;
+
+#if defined(SMLP_NET)
+/**
+ * Whom to ask over the network, as whom, and for how long.
+ */
+typedef struct smlp_network_options smlp_network_options;
+#endif
 
 /**
  * The compute server: starts calls on encrypted tensors.
@@ -1239,6 +1249,82 @@ smlp_status smlp_transport_callback(smlp_exchange_fn exchange,
  * Frees a transport. Sessions keep what they need.
  */
 void smlp_transport_free(smlp_transport *transport);
+
+#if defined(SMLP_NET)
+/**
+ * Options to ask the key servers at `addresses`: `host:port`, several of them, replicas with the same keys, separated
+ * by commas.
+ */
+smlp_status smlp_network_options_new(const char *addresses,
+                                     smlp_network_options **out);
+#endif
+
+#if defined(SMLP_NET)
+/**
+ * Who we are and whom we believe, in PEM: certificates of the authorities that the servers' certificates come from; our
+ * certificate, with intermediate ones after it; its private key.
+ *
+ * Errors: SMLP_MALFORMED.
+ */
+smlp_status smlp_network_options_set_identity(smlp_network_options *options,
+                                              const uint8_t *authorities,
+                                              size_t authorities_len,
+                                              const uint8_t *certificate,
+                                              size_t certificate_len,
+                                              const uint8_t *key,
+                                              size_t key_len);
+#endif
+
+#if defined(SMLP_NET)
+/**
+ * As smlp_network_options_set_identity(), from three files.
+ *
+ * Errors: SMLP_MALFORMED; SMLP_IO; SMLP_INSECURE for a key that others than its owner may read.
+ */
+smlp_status smlp_network_options_load_identity(smlp_network_options *options,
+                                               const char *authorities_path,
+                                               const char *certificate_path,
+                                               const char *key_path);
+#endif
+
+#if defined(SMLP_NET)
+/**
+ * What the servers' certificates have to be for, if it is not the host of the address.
+ */
+smlp_status smlp_network_options_set_server_name(smlp_network_options *options, const char *name);
+#endif
+
+#if defined(SMLP_NET)
+/**
+ * For one exchange, with all its repetitions; ten minutes by default. It should bridge a restart of the server.
+ *
+ * Errors: SMLP_INVALID_ARGUMENT for 0.
+ */
+smlp_status smlp_network_options_set_deadline(smlp_network_options *options,
+                                              uint64_t milliseconds);
+#endif
+
+#if defined(SMLP_NET)
+/**
+ * Frees the options.
+ */
+void smlp_network_options_free(smlp_network_options *options);
+#endif
+
+#if defined(SMLP_NET)
+/**
+ * P2 on another machine: gRPC over HTTP/2 with mutual TLS. At least one of the servers has to answer now. Later on, an
+ * exchange whose answer does not come is repeated, at the same server or another one, until the deadline; P1 notices
+ * that by the time only.
+ *
+ * A thread of the library does the work, so the process may not fork after this and go on using the transport.
+ *
+ * Errors: SMLP_INVALID_ARGUMENT for addresses that are none, or without an identity; SMLP_TRANSPORT when nobody
+ * answers until the deadline; SMLP_REFUSED when the servers do not accept us, or we not them.
+ */
+smlp_status smlp_transport_connect(const smlp_network_options *options,
+                                   smlp_transport **out);
+#endif
 
 /**
  * A session of P1 with the P2 behind a transport. It keeps what it needs of both.

@@ -6,7 +6,7 @@ set -euo pipefail
 
 wanted=(cc:gcc g++:g++ make:make m4:m4)
 mode=${1:-build}
-[ "$mode" = test ] && wanted+=(cmake:cmake pkg-config:pkg-config valgrind:valgrind nm:binutils)
+[ "$mode" = test ] && wanted+=(cmake:cmake pkg-config:pkg-config valgrind:valgrind nm:binutils ip:iproute2 openssl:openssl)
 [ "$mode" = pytorch ] && wanted+=(g++:g++ ninja:ninja-build)
 
 missing=()

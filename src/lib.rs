@@ -19,6 +19,8 @@
 //! | [`session`] | drives protocols over a transport; the clear counterpart |
 //! | [`mlp`] | the network |
 //! | [`ffi`] | the C ABI |
+//!
+//! Cargo features: `net` adds [`transport`]'s network and its key server, `cli` the command `smlp` on top of it.
 
 #![deny(missing_debug_implementations)]
 #![warn(missing_docs)]
@@ -46,3 +48,4 @@ pub use protocol::{Call, P1, P2, Step};
 pub use session::{Arithmetic, Clear, Division, Session, Statistics};
 pub use tensor::{EncryptedTensor, IntegerTensor, Tensor};
 pub use transport::{InProcess, Transport};
+pub use wire::Kind;

@@ -29,7 +29,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn name(self) -> &'static str {
+    /// What it is called.
+    pub fn name(self) -> &'static str {
         match self {
             Kind::PublicKey => "public key",
             Kind::PrivateKey => "private key",

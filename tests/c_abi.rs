@@ -57,6 +57,7 @@ fn compile(scratch: &Scratch, program: &str, link: Link, extra: &[&str]) -> Stri
             include("bindings/cpp"),
             include("tests/c"),
         ])
+        .args(native::feature_flags())
         .args(extra)
         .arg(root.join("tests").join(program))
         .args(["-o", &output])

@@ -22,6 +22,7 @@ const SOURCES: [&str; 21] = [
     "call",
     "p2",
     "transport",
+    "network",
     "session",
     "mlp_options",
     "estimate",
@@ -83,10 +84,10 @@ fn it_compiles_as_c_and_as_cxx_even_twice() {
         ("g++", "-std=c++20", "twice.cpp"),
     ] {
         let file = scratch.write(file, "#include \"smlp.h\"\n#include \"smlp.h\"\n");
-        run(
-            compiler,
-            flags.iter().copied().chain([standard, &include, &file]),
-        );
+        for network in ["-USMLP_NET", "-DSMLP_NET"] {
+            let rest = [standard, network, &include, &file];
+            run(compiler, flags.iter().copied().chain(rest));
+        }
     }
     let binding = format!("-I{}", repository().join("bindings/cpp").display());
     let twice = scratch.write(
@@ -94,13 +95,10 @@ fn it_compiles_as_c_and_as_cxx_even_twice() {
         "#include \"smlp.hpp\"\n#include \"smlp.hpp\"\n",
     );
     for standard in ["-std=c++17", "-std=c++20"] {
-        run(
-            "g++",
-            flags
-                .iter()
-                .copied()
-                .chain([standard, &include, &binding, &twice]),
-        );
+        for network in ["-USMLP_NET", "-DSMLP_NET"] {
+            let rest = [standard, network, &include, &binding, &twice];
+            run("g++", flags.iter().copied().chain(rest));
+        }
     }
 }
 
@@ -130,6 +128,7 @@ fn the_library_exports_what_the_header_declares() {
         "declared, not exported: {missing:?}; exported, not declared: {surplus:?}"
     );
     assert!(declared.len() > 50 && declared.contains("smlp_tensor_matmul"));
+    assert_eq!(declared.contains("smlp_transport_connect"), native::NETWORK);
 }
 
 #[cfg(target_os = "linux")]

@@ -24,12 +24,17 @@ smlp_pkgconfig := $(smlp_lib)/pkgconfig
 smlp_cmake := $(smlp_lib)/cmake/smlp
 smlp_licenses := $(DESTDIR)$(PREFIX)/share/licenses/smlp
 
+# What the library has besides: -DSMLP_NET if it was built with the cargo feature "net".
+smlp_defines = $(if $(shell nm -D --defined-only '$(LIBRARIES)/libsmlp.so' | grep -w smlp_transport_connect),-DSMLP_NET)
+
 # $(call smlp_template,source,folder): fills a template in; paths become relative to its folder.
 smlp_template = sed \
   -e 's|@VERSION@|$(smlp_version)|g' \
   -e 's|@ABI@|$(smlp_abi)|g' \
   -e 's|@LIBDIR@|$(LIBDIR)|g' \
   -e 's|@SYSTEM@|$(smlp_system)|g' \
+  -e 's|@DEFINES@|$(addprefix \x20,$(smlp_defines))|g' \
+  -e 's|@DEFINES_CMAKE@|$(patsubst -D%,%,$(smlp_defines))|g' \
   -e "s|@SYSTEM_CMAKE@|`echo '$(smlp_system)' | sed 's/-l//g; s/ /;/g'`|g" \
   -e "s|@UP@|`realpath -m --relative-to='$(2)' '$(DESTDIR)$(PREFIX)'`|g" \
   '$(smlp_root)/bindings/cpp/$(1).in' > '$(2)/$(1)'

@@ -16,6 +16,7 @@
 #define SMLP_HPP
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -522,6 +523,22 @@ class P2 {
   detail::Handle<smlp_p2, smlp_p2_free> handle_;
 };
 
+#ifdef SMLP_NET
+/// How to reach a P2 on another machine; the library has to be built with the cargo feature "net".
+struct NetworkOptions {
+  /// host:port of each key server; replicas with the same keys.
+  std::vector<std::string> addresses = {};
+  /// PEM files: who issued the servers' certificates, our certificate, its private key (mode 0600).
+  std::string authorities_path = {};
+  std::string certificate_path = {};
+  std::string key_path = {};
+  /// What the servers' certificates are for, if not for the host of the address.
+  std::optional<std::string> server_name = {};
+  /// For one exchange, with all its repetitions.
+  std::chrono::milliseconds deadline = std::chrono::minutes(10);
+};
+#endif
+
 /// Who carries the bytes between P1 and P2.
 class Transport {
  public:
@@ -539,6 +556,30 @@ class Transport {
         detail::output<smlp_transport*>(smlp_transport_callback, &Transport::call, kept.get());
     return Transport(handle, std::move(kept));
   }
+#ifdef SMLP_NET
+  /// P2 on another machine, over gRPC with mutual TLS. One of the servers has to answer now; later
+  /// on, what gets no answer is asked again, there or at a replica, until the deadline.
+  static Transport connect(const NetworkOptions& options) {
+    std::string addresses;
+    for (const std::string& address : options.addresses) {
+      addresses += addresses.empty() ? address : "," + address;
+    }
+    const detail::Handle<smlp_network_options, smlp_network_options_free> handle(
+        detail::output<smlp_network_options*>(smlp_network_options_new, addresses.c_str()));
+    detail::check(smlp_network_options_load_identity(
+        handle.get(), options.authorities_path.c_str(), options.certificate_path.c_str(),
+        options.key_path.c_str()));
+    if (options.server_name) {
+      detail::check(
+          smlp_network_options_set_server_name(handle.get(), options.server_name->c_str()));
+    }
+    const auto milliseconds = options.deadline.count();
+    detail::check(smlp_network_options_set_deadline(
+        handle.get(), milliseconds > 0 ? static_cast<std::uint64_t>(milliseconds) : 0));
+    return Transport(detail::output<smlp_transport*>(smlp_transport_connect, handle.get()),
+                     nullptr);
+  }
+#endif
 
   const smlp_transport* get() const noexcept { return handle_.get(); }
 

@@ -54,6 +54,10 @@ def _build(sources: Path) -> Path:
     missing = [what for tool, what in _TOOLS.items() if shutil.which(tool) is None]
     if missing:
         raise SystemExit("building libsmlp needs " + ", ".join(missing) + ", not found in PATH")
-    subprocess.run(["cargo", "build", "--release", "--locked", "--lib"], cwd=sources, check=True)
+    command = ["cargo", "build", "--release", "--locked", "--lib"]
+    # "net" adds smlp.connect, and a few minutes to the build.
+    if features := os.environ.get("SMLP_FEATURES"):
+        command += ["--features", features]
+    subprocess.run(command, cwd=sources, check=True)
     target = Path(os.environ.get("CARGO_TARGET_DIR", "target"))
     return sources / target / "release" / _FILE_NAME

@@ -35,6 +35,8 @@ mod fit_options;
 mod mlp;
 mod mlp_options;
 mod mlp_training;
+#[cfg(feature = "net")]
+mod network;
 mod p1;
 mod p2;
 mod private_key;
@@ -57,6 +59,8 @@ pub use fit_options::*;
 pub use mlp::*;
 pub use mlp_options::*;
 pub use mlp_training::*;
+#[cfg(feature = "net")]
+pub use network::*;
 pub use p1::*;
 pub use p2::*;
 pub use private_key::*;
@@ -92,4 +96,6 @@ const _: () = {
     shared::<FitOptionsHandle>();
     shared::<StoreHandle>();
     shared::<StoreKeyHandle>();
+    #[cfg(feature = "net")]
+    shared::<NetworkOptionsHandle>();
 };

@@ -11,6 +11,7 @@ mod key_id;
 mod keygen;
 mod private_key;
 mod public_key;
+pub mod secret_file;
 mod slots;
 
 pub use key_id::KeyId;

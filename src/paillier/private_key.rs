@@ -1,6 +1,6 @@
 //! The private key: decryption and fast encryption modulo p² and q², in constant time.
 
-use super::{Encrypt, MAX_KEY_BITS, PublicKey, Security};
+use super::{Encrypt, MAX_KEY_BITS, PublicKey, Security, secret_file};
 use crate::error::{Error, Result};
 use crate::modular::exponentiation::{Exponents, power};
 use crate::modular::{
@@ -12,10 +12,12 @@ use crate::wire::{Kind, Reader, Writer};
 use rug::Integer;
 use sha2::{Digest, Sha256};
 use std::fmt;
-use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use zeroize::Zeroizing;
+
+/// A private key is far below that; whatever is longer is not one.
+const MAX_FILE_BYTES: usize = 1 << 16;
 
 /// The factors of N and what follows from them. Cheap to clone; cleared when the last clone goes.
 #[derive(Clone)]
@@ -255,27 +257,16 @@ impl PrivateKey {
     /// Writes the key to a new file that only its owner may read (mode 0600). An existing file is
     /// not overwritten.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options
-            .open(path)
-            .and_then(|mut file| {
-                file.write_all(&self.to_bytes())?;
-                file.sync_all()
-            })
-            .map_err(|e| Error::io(path, e))
+        secret_file::write(path, &self.to_bytes())
     }
 
     /// Reads a file that [`PrivateKey::save`] wrote.
+    ///
+    /// # Errors
+    /// [`Error::Insecure`] for a file that others than its owner may read or write; [`Error::Io`]; those of
+    /// [`PrivateKey::from_bytes`].
     pub fn load(path: &Path, security: Security) -> Result<Self> {
-        // A private key is far below a mebibyte; whatever is longer is not one.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(1 << 14));
-        std::fs::File::open(path)
-            .and_then(|file| file.take(1 << 20).read_to_end(&mut bytes))
-            .map_err(|e| Error::io(path, e))?;
-        Self::from_bytes(&bytes, security)
+        Self::from_bytes(&secret_file::read(path, MAX_FILE_BYTES)?, security)
     }
 }
 

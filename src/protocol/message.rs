@@ -32,7 +32,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    fn from_number(number: u16) -> Option<Self> {
+    pub(super) fn from_number(number: u16) -> Option<Self> {
         use Operation::*;
         [
             Multiply, Matmul, Divide, Refresh, Share, Products, Gate, Setup,
@@ -70,8 +70,8 @@ pub fn read_request<'a>(bytes: &'a [u8], key: &PublicKey) -> Result<(Operation, 
     Ok((operation, r))
 }
 
-/// Reads a masked group.
-pub fn read_packed(r: &mut Reader<'_>, key: &PublicKey) -> Result<Packed> {
+/// Reads how a masked group is laid out: slots and offset bits. Its ciphertexts follow.
+fn read_layout(r: &mut Reader<'_>, key: &PublicKey) -> Result<(Slots, u32)> {
     let lines = r.size("lines of masked values", MAX_VALUES)?;
     let per_line = r.size("masked values in a line", MAX_VALUES)?;
     let count = lines.max(1).saturating_mul(per_line.max(1));
@@ -82,13 +82,26 @@ pub fn read_packed(r: &mut Reader<'_>, key: &PublicKey) -> Result<Packed> {
             "slots of {bits} bits with an offset of 2^{offset_bits}; slots have 1 to {MAX_SLOT_BITS} bits, offsets fewer"
         )));
     }
-    let slots = Slots::new(key.bits(), bits, lines, per_line)?;
+    Ok((Slots::new(key.bits(), bits, lines, per_line)?, offset_bits))
+}
+
+/// Reads a masked group.
+pub fn read_packed(r: &mut Reader<'_>, key: &PublicKey) -> Result<Packed> {
+    let (slots, offset_bits) = read_layout(r, key)?;
     let ciphertexts = read_ciphertexts(r, key, slots.packs())?;
     Ok(Packed {
         slots,
         offset_bits,
         ciphertexts,
     })
+}
+
+/// Skips a masked group: its lines and values in a line.
+pub fn skip_packed(r: &mut Reader<'_>, key: &PublicKey) -> Result<[usize; 2]> {
+    let (slots, _) = read_layout(r, key)?;
+    let width = key.ring().modulus().width();
+    r.take(slots.packs().saturating_mul(width).saturating_mul(8))?;
+    Ok(slots.dimensions())
 }
 
 /// Reads `count` ciphertexts, each a unit below N².

@@ -41,6 +41,7 @@ mod p1;
 mod p2;
 pub mod profile;
 pub(crate) mod shared;
+mod summary;
 mod transfer;
 mod wide;
 
@@ -48,3 +49,4 @@ pub use call::{Call, Step};
 pub use message::Operation;
 pub use p1::{DEFAULT_SIGMA, MIN_SIGMA, P1};
 pub use p2::P2;
+pub use summary::{REQUEST_HEADER_BYTES, Summary, addressee};

@@ -1,6 +1,10 @@
-//! Who carries a request to P2 and its reply back: in process here, anything else by the caller.
+//! Who carries a request to P2 and its reply back: in process here, over a network in [`network`] (cargo
+//! feature `net`), anything else by the caller.
 
 #![forbid(unsafe_code)]
+
+#[cfg(feature = "net")]
+pub mod network;
 
 use crate::error::{Error, Result};
 use crate::protocol::P2;

@@ -110,6 +110,20 @@ void formats(const smlp::PrivateKey& key) {
   REFUSED(SMLP_MALFORMED, smlp::PublicKey::from_bytes(key.to_bytes(), insecure));
   REFUSED(SMLP_INSECURE, smlp::PublicKey::from_bytes(public_key.to_bytes()));
   REFUSED(SMLP_IO, smlp::PrivateKey::load("/nonexistent/key"));
+#ifdef SMLP_NET
+  smlp::NetworkOptions remote;
+  remote.addresses = {"127.0.0.1:1"};
+  remote.authorities_path = remote.certificate_path = remote.key_path = "/nonexistent/file";
+  REFUSED(SMLP_IO, smlp::Transport::connect(remote));
+  smlp_network_options* bare = nullptr;
+  smlp_transport* none = nullptr;
+  OK(smlp_network_options_new("127.0.0.1:1", &bare));
+  FAILS(SMLP_INVALID_ARGUMENT, smlp_network_options_set_deadline(bare, 0));
+  FAILS(SMLP_INVALID_ARGUMENT, smlp_transport_connect(bare, &none));
+  const std::uint8_t text[5] = {'h', 'e', 'l', 'l', 'o'};
+  FAILS(SMLP_MALFORMED, smlp_network_options_set_identity(bare, text, 5, text, 5, text, 5));
+  smlp_network_options_free(bare);
+#endif
   REFUSED(SMLP_IO, smlp::Mlp::load("/nonexistent/network"));
   REFUSED(SMLP_IO, network.save("/nonexistent/network"));
   REFUSED(SMLP_IO, public_key.save("/nonexistent/key"));

@@ -144,6 +144,21 @@ int main() {
   auto* out_fit = sentinel<smlp_fit_options>();
   auto* out_store = sentinel<smlp_store>();
   auto* out_store_key = sentinel<smlp_store_key>();
+#ifdef SMLP_NET
+  smlp_network_options* network = nullptr;
+  OK(smlp_network_options_new("127.0.0.1:1", &network));
+  auto* out_network = sentinel<smlp_network_options>();
+  const char* missing = "/nonexistent/file";
+  NULLS(smlp_network_options_new, "127.0.0.1:1", &out_network);
+  NULLS(smlp_network_options_set_identity, network, data, 40, data, 40, data, 40);
+  NULLS(smlp_network_options_load_identity, network, missing, missing, missing);
+  NULLS(smlp_network_options_set_server_name, network, "p2.example");
+  NULLS(smlp_network_options_set_deadline, network, 1);
+  NULLS(smlp_transport_connect, network, &out_transport);
+  REQUIRE(out_network == sentinel<smlp_network_options>());
+  smlp_network_options_free(network);
+  smlp_network_options_free(nullptr);
+#endif
   const smlp_tensor* pair[2] = {tensor, tensor};
 
   NULLS(smlp_backend_name, &name);

@@ -120,6 +120,29 @@ pub fn link_flags(scratch: &Scratch, statically: bool) -> Vec<String> {
     ]
 }
 
+/// Whether the library under test has what stands under SMLP_NET in the header.
+pub const NETWORK: bool = cfg!(feature = "net");
+
+/// What tells a compiler that it has.
+pub fn feature_flags() -> &'static [&'static str] {
+    if NETWORK { &["-DSMLP_NET"] } else { &[] }
+}
+
+/// The header without the sections of features that the library under test lacks.
+fn without_missing_features(header: &str) -> String {
+    let mut kept = String::new();
+    let mut missing = false;
+    for line in header.lines() {
+        match line.trim() {
+            "#if defined(SMLP_NET)" => missing = !NETWORK,
+            line if line.starts_with("#endif") => missing = false,
+            _ if missing => {}
+            _ => kept.extend([line, "\n"]),
+        }
+    }
+    kept
+}
+
 /// A function that include/smlp.h declares.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Function {
@@ -130,6 +153,7 @@ pub struct Function {
 /// All functions that include/smlp.h declares.
 pub fn declared_functions() -> Vec<Function> {
     let header = std::fs::read_to_string(repository().join("include/smlp.h")).unwrap();
+    let header = without_missing_features(&header);
     // Comments mention functions too.
     let code: String = header
         .split("/*")

@@ -72,6 +72,9 @@ def test_files(key, tmp_path):
         smlp.PublicKey.load(tmp_path / "missing", allow_insecure=True)
     with pytest.raises(ValueError, match="NUL"):
         key.public.save("a\0b")
+    with pytest.raises(smlp.InsecureError, match="chmod 600"):
+        smlp.PrivateKey.load(tmp_path / "public", allow_insecure=True)
+    os.chmod(tmp_path / "public", 0o600)
     with pytest.raises(smlp.MalformedError):
         smlp.PrivateKey.load(tmp_path / "public", allow_insecure=True)
 

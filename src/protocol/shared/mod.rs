@@ -20,6 +20,7 @@ pub mod gate;
 pub mod outcome;
 pub mod products;
 pub mod seal;
+pub mod sizes;
 
 use super::message;
 use super::p2::{MAX_SLOT_BITS, MAX_VALUES};

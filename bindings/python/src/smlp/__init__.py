@@ -42,6 +42,7 @@ from .errors import (
 from .estimate import Estimate, estimate
 from .keys import DEFAULT_KEY_BITS, KeyPair, PrivateKey, PublicKey, keygen
 from .mlp import MLP
+from .network import NetworkTransport, connect
 from .protocol import DEFAULT_SIGMA, P1, P2, Call, Transport
 from .session import ClearSession, Session, Statistics
 from .tensor import (
@@ -92,6 +93,7 @@ __all__ = [
     "KeyPair",
     "LimitError",
     "MalformedError",
+    "NetworkTransport",
     "NotFiniteError",
     "NullPointerError",
     "OutOfRangeError",
@@ -110,6 +112,7 @@ __all__ = [
     "backend",
     "backend_report",
     "concatenate",
+    "connect",
     "encode",
     "encode_integers",
     "encrypt",

@@ -44,6 +44,7 @@ ESTIMATE = _opaque("smlp_estimate")
 FIT_OPTIONS = _opaque("smlp_fit_options")
 STORE = _opaque("smlp_store")
 STORE_KEY = _opaque("smlp_store_key")
+NETWORK_OPTIONS = _opaque("smlp_network_options")
 
 _U32, _U64, _I64 = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int64
 _SIZE, _BOOL, _F64 = ctypes.c_size_t, ctypes.c_bool, ctypes.c_double
@@ -241,6 +242,19 @@ _OTHER_FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "smlp_bytes_len": (_SIZE, (BYTES,)),
 }
 
+# Those of libraries built with the cargo feature "net".
+_NETWORK_FUNCTIONS: dict[str, tuple[Any, ...]] = {
+    "smlp_network_options_new": (ctypes.c_char_p, _out(NETWORK_OPTIONS)),
+    "smlp_network_options_set_identity": (
+        *(NETWORK_OPTIONS, _DATA, _SIZE),
+        *(_DATA, _SIZE, _DATA, _SIZE),
+    ),
+    "smlp_network_options_load_identity": (NETWORK_OPTIONS, _PATH, _PATH, _PATH),
+    "smlp_network_options_set_server_name": (NETWORK_OPTIONS, ctypes.c_char_p),
+    "smlp_network_options_set_deadline": (NETWORK_OPTIONS, _U64),
+    "smlp_transport_connect": (NETWORK_OPTIONS, _out(TRANSPORT)),
+}
+
 _OWNED: tuple[Any, ...] = (BYTES, PRIVATE_KEY, PUBLIC_KEY, TENSOR, P1, P2, CALL, TRANSPORT, SESSION)
 _OWNED += (MLP_OPTIONS, MLP, ESTIMATE, FIT_OPTIONS, STORE, STORE_KEY)
 
@@ -280,16 +294,24 @@ def _load() -> Any:
     return library
 
 
+def has_network() -> bool:
+    """Whether the library was built with the cargo feature "net"."""
+    return hasattr(lib, "smlp_transport_connect")
+
+
 def _declare(library: Any) -> None:
+    functions, owned = _STATUS_FUNCTIONS, _OWNED
+    if hasattr(library, "smlp_transport_connect"):
+        functions, owned = functions | _NETWORK_FUNCTIONS, (*owned, NETWORK_OPTIONS)
     try:
-        for name, arguments in _STATUS_FUNCTIONS.items():
+        for name, arguments in functions.items():
             function = getattr(library, name)
             function.restype, function.argtypes = _STATUS, arguments
             function.errcheck = _check
         for name, (result, arguments) in _OTHER_FUNCTIONS.items():
             function = getattr(library, name)
             function.restype, function.argtypes = result, arguments
-        for kind in _OWNED:
+        for kind in owned:
             function = getattr(library, f"{kind._type_.__name__}_free")
             function.restype, function.argtypes = None, (kind,)
             _FREE[kind] = function

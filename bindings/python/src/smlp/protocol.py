@@ -34,6 +34,7 @@ from ._native import (
 )
 from .errors import SmlpError, TransportError, UnsupportedError
 from .keys import PrivateKey, PublicKey, private_handle, public_handle
+from .network import NetworkTransport
 from .tensor import Tensor, tensor_handle, wrap
 
 #: Bits of statistical security of the masks when the caller names none.
@@ -155,17 +156,20 @@ class Transport(ABC):
 class NativeTransport:
     """What a session holds: the library's transport, and the Python side that it calls back."""
 
-    def __init__(self, peer: P2 | Transport | Callable[[bytes], bytes]) -> None:
+    def __init__(self, peer: P2 | Transport | NetworkTransport | Callable[[bytes], bytes]) -> None:
         self._failed = threading.local()
         # The library keeps P2 itself; the callback and what it calls have to live here.
         if isinstance(peer, P2):
             self.handle = create(lib.smlp_transport_in_process, peer._handle)
             return
+        if isinstance(peer, NetworkTransport):
+            self.handle = peer._handle
+            return
         exchange = peer.exchange if isinstance(peer, Transport) else peer
         if not callable(exchange):
             raise UnsupportedError(
-                "the second argument of a session is an smlp.P2, an smlp.Transport, or a callable "
-                f"from bytes to bytes, not {type(peer).__name__}"
+                "the second argument of a session is an smlp.P2, an smlp.Transport, what "
+                f"smlp.connect returns, or a callable from bytes to bytes, not {type(peer).__name__}"
             )
         self._callback = EXCHANGE(_exchanging(exchange, self._failed))
         self.handle = create(lib.smlp_transport_callback, self._callback, None)

@@ -15,6 +15,7 @@ from typing import Any
 
 from ._native import TENSOR, Handle, NativeObject, create, lib, read_only, unsigned, value_of
 from .errors import InvalidArgumentError, UnsupportedError
+from .network import NetworkTransport
 from .protocol import P1, P2, NativeTransport, Transport
 from .tensor import Tensor, tensor_handle, wrap
 
@@ -148,13 +149,15 @@ class BaseSession(NativeObject):
 class Session(BaseSession):
     """Encrypted operations: P1 here, P2 in this process or behind a transport.
 
-    ``peer`` is an :class:`smlp.P2`, an :class:`smlp.Transport`, or any callable that takes the
-    bytes of a request and returns those of the reply; it is called in the thread that uses the
-    session. What it raises reaches the caller as :class:`TransportError`, with the original
+    ``peer`` is an :class:`smlp.P2`, what :func:`smlp.connect` returns, an :class:`smlp.Transport`,
+    or any callable that takes the bytes of a request and returns those of the reply; it is called
+    in the thread that uses the session. What it raises reaches the caller as :class:`TransportError`, with the original
     exception as ``__cause__``.
     """
 
-    def __init__(self, p1: P1, peer: P2 | Transport | Callable[[bytes], bytes]) -> None:
+    def __init__(
+        self, p1: P1, peer: P2 | Transport | NetworkTransport | Callable[[bytes], bytes]
+    ) -> None:
         if not isinstance(p1, P1):
             raise UnsupportedError(f"expected an smlp.P1, got {type(p1).__name__}")
         self._transport = NativeTransport(peer)
