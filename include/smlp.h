@@ -18,8 +18,8 @@
  * - Every function can also return SMLP_NULL_POINTER, SMLP_LIMIT for absurd lengths,
  *   SMLP_INVALID_ARGUMENT for misaligned arrays, SMLP_BACKEND, and SMLP_INTERNAL for a bug.
  *
- * Functions under SMLP_NET are there in libraries built with the cargo feature "net"; define it before
- * including this header when yours is (its pkg-config and CMake files do).
+ * Functions under SMLP_NET are there in libraries built with the cargo feature "net". Define it
+ * before including this header if yours is one; pkg-config and CMake do so by themselves.
  *
  * Units. A tensor holds integers and stands for integer / 2^scale. "Fraction bits" are its scale;
  * its bound promises |integer| < 2^bound, scale included.
@@ -1252,17 +1252,16 @@ void smlp_transport_free(smlp_transport *transport);
 
 #if defined(SMLP_NET)
 /**
- * Options to ask the key servers at `addresses`: `host:port`, several of them, replicas with the same keys, separated
- * by commas.
+ * Options to ask the key servers at `addresses`: `host:port`; several of them, replicas with the
+ * same keys, are separated by commas.
  */
-smlp_status smlp_network_options_new(const char *addresses,
-                                     smlp_network_options **out);
+smlp_status smlp_network_options_new(const char *addresses, smlp_network_options **out);
 #endif
 
 #if defined(SMLP_NET)
 /**
- * Who we are and whom we believe, in PEM: certificates of the authorities that the servers' certificates come from; our
- * certificate, with intermediate ones after it; its private key.
+ * Who we are and whom we believe, in PEM: certificates of the authorities that the servers'
+ * certificates come from; our certificate, with intermediate ones after it; its private key.
  *
  * Errors: SMLP_MALFORMED.
  */
@@ -1296,12 +1295,12 @@ smlp_status smlp_network_options_set_server_name(smlp_network_options *options, 
 
 #if defined(SMLP_NET)
 /**
- * For one exchange, with all its repetitions; ten minutes by default. It should bridge a restart of the server.
+ * For one exchange, with all its repetitions; ten minutes by default. It should bridge a restart
+ * of the server.
  *
  * Errors: SMLP_INVALID_ARGUMENT for 0.
  */
-smlp_status smlp_network_options_set_deadline(smlp_network_options *options,
-                                              uint64_t milliseconds);
+smlp_status smlp_network_options_set_deadline(smlp_network_options *options, uint64_t milliseconds);
 #endif
 
 #if defined(SMLP_NET)
@@ -1313,17 +1312,18 @@ void smlp_network_options_free(smlp_network_options *options);
 
 #if defined(SMLP_NET)
 /**
- * P2 on another machine: gRPC over HTTP/2 with mutual TLS. At least one of the servers has to answer now. Later on, an
- * exchange whose answer does not come is repeated, at the same server or another one, until the deadline; P1 notices
- * that by the time only.
+ * P2 on another machine: gRPC over HTTP/2 with mutual TLS. At least one of the servers has to
+ * answer now. Later on, an exchange whose answer does not come is repeated, at the same server or
+ * another one, until the deadline; P1 notices that by the time only.
  *
- * A thread of the library does the work, so the process may not fork after this and go on using the transport.
+ * A thread of the library does the work, so a process that forks after this cannot use the
+ * transport in the child.
  *
- * Errors: SMLP_INVALID_ARGUMENT for addresses that are none, or without an identity; SMLP_TRANSPORT when nobody
- * answers until the deadline; SMLP_REFUSED when the servers do not accept us, or we not them.
+ * Errors: SMLP_INVALID_ARGUMENT for addresses that are none, or without an identity;
+ * SMLP_TRANSPORT when nobody answers until the deadline; SMLP_REFUSED when the servers do not
+ * accept us, or we not them.
  */
-smlp_status smlp_transport_connect(const smlp_network_options *options,
-                                   smlp_transport **out);
+smlp_status smlp_transport_connect(const smlp_network_options *options, smlp_transport **out);
 #endif
 
 /**
