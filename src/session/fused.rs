@@ -8,7 +8,8 @@ use crate::protocol::shared::Delivery;
 use crate::protocol::shared::convert::Item as Conversion;
 use crate::protocol::shared::gate::{Bits, Gated, Offered};
 use crate::protocol::shared::outcome::{Outcome, Use};
-use crate::protocol::shared::products::{Factor, FactorBits, Item, Kind, Widths};
+use crate::protocol::shared::product::{Factor, FactorBits, Widths};
+use crate::protocol::shared::products::{Item, Kind};
 use crate::tensor::{EncryptedTensor, Meta, matmul_shape};
 
 /// Values that are shared in one request.

@@ -18,6 +18,7 @@
 pub mod convert;
 pub mod gate;
 pub mod outcome;
+pub mod product;
 pub mod products;
 pub mod seal;
 pub mod sizes;
