@@ -55,7 +55,7 @@ impl Job {
         let options = FitOptions::new(TrainFor::Steps(steps), 4, 0.1);
         let clear = Clear::new(RoundingStream::from_seed([0; 32]));
         expected
-            .fit(&clear, &x, &y, &options, &mut |_, _| {
+            .fit(&clear, &x, &y, &options, &mut |_, _, _| {
                 std::ops::ControlFlow::Continue(())
             })
             .unwrap();

@@ -201,7 +201,7 @@ impl Training<'_> {
                 )
             };
             let first = network.step();
-            let mut progress = |done, _| {
+            let mut progress = |_: &EncryptedMlp, done, _| {
                 report.step(first + done, self.session);
                 match interrupt.wished() {
                     true => ControlFlow::Break(()),
