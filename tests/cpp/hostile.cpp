@@ -137,7 +137,7 @@ void messages(const smlp::PrivateKey& key) {
   const std::function<smlp::Call()> starts[] = {
       [&] { return p1.multiply(x, x); },
       [&] { return p1.divide(x, 3); },
-      [&] { return p1.relu(x); },
+      [&] { return p1.matmul(x, x); },
       [&] { return p1.refresh(x); },
   };
   for (const auto& start : starts) {
@@ -172,6 +172,26 @@ void messages(const smlp::PrivateKey& key) {
     REFUSED(SMLP_INVALID_ARGUMENT, whole.result(2));
     REFUSED(SMLP_INVALID_ARGUMENT, whole.result(kHuge));
     whole.result(0);
+  }
+
+  // A call of several rounds, after the one that sets up transfers: requests damaged, replies cut.
+  for (smlp::Call first = p1.relu(x); !first.resume(p2.answer(first.request()));) {
+  }
+  smlp::Call rounds = p1.relu(x);
+  for (bool done = false; !done;) {
+    const Vector request{rounds.request().begin(), rounds.request().end()};
+    damage("request", request, [&](ByteView bytes) { p2.answer(bytes); });
+    done = rounds.resume(p2.answer(request));
+  }
+  rounds.result(0);
+  rounds.result(1);
+  for (int round = 0; round < 2; ++round) {
+    smlp::Call call = p1.relu(x);
+    for (int before = 0; before < round; ++before) call.resume(p2.answer(call.request()));
+    Vector cut = p2.answer(call.request()).to_vector();
+    cut.pop_back();
+    REFUSED(-1, call.resume(cut));
+    REFUSED(SMLP_FINISHED, call.result());
   }
 
   // A wire that garbles or loses everything; the session can be used again.
