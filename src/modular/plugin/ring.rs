@@ -56,7 +56,9 @@ fn constants(root: &Modulus, square: bool, height: usize) -> Zeroizing<Vec<u32>>
         true => Integer::from(root.square_ref()),
         false => root.clone(),
     };
-    let mut words = Zeroizing::new(vec![]);
+    // Large enough at once: a buffer that grows leaves copies of secret moduli behind.
+    let digits = if square { 2 } else { 1 };
+    let mut words = Zeroizing::new(Vec::with_capacity((2 + 3 * digits) * height + 1));
     let mut push = |x: &Integer| push_words(&mut words, &limbs_of(x, height / 2), height);
     push(&root);
     push(&match square {
@@ -199,7 +201,11 @@ impl Ring for AcceleratedRing {
 
     fn join(&self, parts: &[&Block]) -> Block {
         let parts: Vec<_> = parts.iter().map(|p| numbers(p)).collect();
-        let limbs: Vec<_> = parts.iter().flat_map(|p| p.canonical()).copied().collect();
+        let count: usize = parts.iter().map(|p| p.count).sum();
+        let mut limbs = Vec::with_capacity(count * self.width);
+        for part in &parts {
+            limbs.extend_from_slice(part.canonical());
+        }
         let out = self.host(limbs);
         let resident: Option<Vec<_>> = parts.iter().map(|p| p.resident()).collect();
         if let Some(resident) = resident {
