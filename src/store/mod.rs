@@ -4,7 +4,7 @@
 //! A *word* of a ciphertext tensor is one of two things:
 //!
 //! - Under a *small* key (N² below 2^62) it is the ciphertext itself, a residue modulo N².
-//! - Under any other key it is a [reference](slots) into a [`Store`], a number from 2^62 up; or, if it
+//! - Under any other key it is a reference (`slots`) into a [`Store`], a number from 2^62 up; or, if it
 //!   is below 2^62, the residue itself (callers write literal ones, trivial encryptions of 0).
 //!
 //! Whoever holds words tells the store now and then which of them are still in use

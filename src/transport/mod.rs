@@ -1,4 +1,4 @@
-//! Who carries a request to P2 and its reply back: in process here, over a network in [`network`] (cargo
+//! Who carries a request to P2 and its reply back: in process here, over a network in `network` (cargo
 //! feature `net`), anything else by the caller.
 
 #![forbid(unsafe_code)]

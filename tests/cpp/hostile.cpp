@@ -346,7 +346,7 @@ void shapes(const smlp::PrivateKey& key) {
   REFUSED(-1, session.rescale(secret, 64));
   REFUSED(-1, session.rescale(secret, UINT32_MAX));
   // What does not fit the plaintext space is refused before anything is sent.
-  REFUSED(SMLP_BOUND, session.relu(secret.assume_bound(126)));
+  REFUSED(SMLP_BOUND, session.multiply(secret.assume_bound(126), secret.assume_bound(126)));
   REFUSED(SMLP_BOUND, Tensor::from_i64({1}, {1}, 63).encrypt(
                           smlp::PrivateKey::generate(32, SMLP_ALLOW_INSECURE)));
   // A broken promise.

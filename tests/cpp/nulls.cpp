@@ -266,10 +266,10 @@ int main() {
   NULLS(smlp_mlp_options_set_activation, options, 0, SMLP_RELU);
   smlp_estimate* estimate = nullptr;
   smlp_estimate* out_estimate = nullptr;
-  double number = 0;
+  double estimated = 0;
   OK(smlp_estimate_new(options, 4, 4, 1, 512, 40, SMLP_ALLOW_INSECURE, &estimate));
   NULLS(smlp_estimate_new, options, 4, 4, 1, 512, 40, SMLP_ALLOW_INSECURE, &out_estimate);
-  NULLS(smlp_estimate_number, estimate, SMLP_ESTIMATE_STEPS, &number);
+  NULLS(smlp_estimate_number, estimate, SMLP_ESTIMATE_STEPS, &estimated);
   NULLS(smlp_estimate_text, estimate, &bytes);
   smlp_estimate_free(estimate);
   smlp_estimate_free(nullptr);
