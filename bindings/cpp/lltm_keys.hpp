@@ -14,7 +14,8 @@
 #include "lltm_python.hpp"
 #include "smlp.h"
 
-namespace lltm {
+// Hidden: two extensions in one process must not share what is static in here.
+namespace lltm __attribute__((visibility("hidden"))) {
 
 template <class T, void (*Free)(T*)>
 struct Deleter {

@@ -11,7 +11,8 @@
 
 #include "smlp.h"
 
-namespace lltm {
+// Hidden: two extensions in one process must not share what is static in here.
+namespace lltm __attribute__((visibility("hidden"))) {
 
 namespace py = pybind11;
 using torch::Tensor;

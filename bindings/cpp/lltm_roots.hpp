@@ -18,7 +18,8 @@
 #include <utility>
 #include <vector>
 
-namespace lltm {
+// Hidden: two extensions in one process must not share what is static in here.
+namespace lltm __attribute__((visibility("hidden"))) {
 
 namespace py = pybind11;
 

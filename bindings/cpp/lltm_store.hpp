@@ -11,7 +11,8 @@
 #include "lltm_roots.hpp"
 #include "smlp.h"
 
-namespace lltm {
+// Hidden: two extensions in one process must not share what is static in here.
+namespace lltm __attribute__((visibility("hidden"))) {
 
 inline smlp_store* store() {
   // Never freed: references may be finalised after everything else.
