@@ -62,8 +62,7 @@ test-net: $(VENV)/bin/python
 	cargo test --locked --features cli,$(TEST_FEATURES) --lib network
 	cargo test --locked --features cli,$(TEST_FEATURES) --bin smlp --test dependencies --test header --test network
 	cargo test --locked --features cli,$(TEST_FEATURES) --test c_abi -- shared null
-	cargo build --locked --features cli,$(TEST_FEATURES)
-	SMLP_LIBRARY=$(CURDIR)/target/debug/libsmlp.so SMLP_COMMAND=$(CURDIR)/target/debug/smlp \
+	SMLP_LIBRARY=$(CURDIR)/target/debug/deps/libsmlp.so SMLP_COMMAND=$(CURDIR)/target/debug/smlp \
 	    PYTHONPATH=bindings/python/src timeout 300 $(VENV)/bin/python -m pytest -q \
 	    bindings/python/tests/test_network.py bindings/python/tests/test_abi.py
 
