@@ -56,15 +56,14 @@ test-rust:
 # are network namespaces where root may make them, processes on loopback elsewhere.
 test-net: $(VENV)/bin/python
 	@scripts/setup.sh test
-	$(PIP) install 'scikit-learn>=1'  # for docs/three-machines.md, which is run
+	$(PIP) install numpy tqdm pytest 'scikit-learn>=1'  # the last for docs/three-machines.md, which is run
 	cargo clippy --locked --all-targets --features cli,$(TEST_FEATURES) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps -q --features cli
 	cargo test --locked --features cli,$(TEST_FEATURES) --lib network
 	cargo test --locked --features cli,$(TEST_FEATURES) --bin smlp --test dependencies --test header --test network
 	cargo test --locked --features cli,$(TEST_FEATURES) --test c_abi -- shared null
-	cargo build --locked --features cli,$(TEST_FEATURES)
-	SMLP_LIBRARY=$(CURDIR)/target/debug/libsmlp.so $(PIP) install './bindings/python[test]'
-	SMLP_COMMAND=$(CURDIR)/target/debug/smlp timeout 300 $(VENV)/bin/python -m pytest -q \
+	SMLP_LIBRARY=$(CURDIR)/target/debug/deps/libsmlp.so SMLP_COMMAND=$(CURDIR)/target/debug/smlp \
+	    PYTHONPATH=bindings/python/src timeout 300 $(VENV)/bin/python -m pytest -q \
 	    bindings/python/tests/test_network.py bindings/python/tests/test_abi.py
 
 test-python: build $(VENV)/bin/python

@@ -1,6 +1,6 @@
 """smlp.connect against a key server of its own process.
 
-SMLP_COMMAND names the command `smlp`; `make test-net` sets it, and a library built with the network.
+SMLP_COMMAND names the command `smlp`; `make test-net` sets it, and has a library with the network.
 """
 
 import os
@@ -85,7 +85,9 @@ def test_a_session_over_the_network(key, server, rng):
     del transport  # the session keeps what it needs
     product = session.matmul(values.encrypt(key), values.encrypt(key))
     expected = clear.matmul(values, values)
-    np.testing.assert_array_equal(product.decrypt_tensor(key.private).integers(), expected.integers())
+    np.testing.assert_array_equal(
+        product.decrypt_tensor(key.private).integers(), expected.integers()
+    )
     assert session.statistics.rounds == 1
 
 

@@ -137,6 +137,7 @@ pub fn run(arguments: Arguments, json: bool) -> Result<Outcome> {
     };
     let interrupt = Interrupt::watch()?;
     let connected = arguments.server.connect(&key, &arguments.keys)?;
+    let began = Instant::now();
     let bits = network.config().activation_bits;
     let (inputs, targets) = (
         prepared(&connected.session, &inputs, bits)?,
@@ -151,7 +152,6 @@ pub fn run(arguments: Arguments, json: bool) -> Result<Outcome> {
         output: &arguments.output,
         every: arguments.checkpoint_every,
     };
-    let began = Instant::now();
     let outcome = training.run(&mut network, total, &interrupt, &report);
     report.finish();
     outcome?;

@@ -169,7 +169,8 @@ class NativeTransport:
         if not callable(exchange):
             raise UnsupportedError(
                 "the second argument of a session is an smlp.P2, an smlp.Transport, what "
-                f"smlp.connect returns, or a callable from bytes to bytes, not {type(peer).__name__}"
+                "smlp.connect returns, or a callable from bytes to bytes, "
+                f"not {type(peer).__name__}"
             )
         self._callback = EXCHANGE(_exchanging(exchange, self._failed))
         self.handle = create(lib.smlp_transport_callback, self._callback, None)

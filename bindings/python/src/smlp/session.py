@@ -151,8 +151,8 @@ class Session(BaseSession):
 
     ``peer`` is an :class:`smlp.P2`, what :func:`smlp.connect` returns, an :class:`smlp.Transport`,
     or any callable that takes the bytes of a request and returns those of the reply; it is called
-    in the thread that uses the session. What it raises reaches the caller as :class:`TransportError`, with the original
-    exception as ``__cause__``.
+    in the thread that uses the session. What it raises reaches the caller as
+    :class:`TransportError`, with the original exception as ``__cause__``.
     """
 
     def __init__(
