@@ -805,7 +805,7 @@ smlp_status smlp_tensor_encrypt_with_private_key(const smlp_tensor *tensor,
                                                  smlp_tensor **out);
 
 /**
- * Encrypts many values a ciphertext: (bits of N - 2) / (bound + sigma + 2) along the last axis, 24
+ * Encrypts many values a ciphertext: (bits of N - 2) / (bound + sigma + 2) along the last axis, 25
  * of 15 bits under 2048 bits with sigma 64. What a data owner uploads for training. Packed
  * tensors are decrypted, stored, cut into rows and used in sessions as others are; sums within
  * them, products with clear values and the calls of a P1 need smlp_session_unpack() first.

@@ -191,7 +191,7 @@ pub unsafe extern "C" fn smlp_tensor_encrypt_with_private_key(
     })
 }
 
-/// Encrypts many values a ciphertext: (bits of N - 2) / (bound + sigma + 2) along the last axis, 24
+/// Encrypts many values a ciphertext: (bits of N - 2) / (bound + sigma + 2) along the last axis, 25
 /// of 15 bits under 2048 bits with sigma 64. What a data owner uploads for training. Packed
 /// tensors are decrypted, stored, cut into rows and used in sessions as others are; sums within
 /// them, products with clear values and the calls of a P1 need smlp_session_unpack() first.

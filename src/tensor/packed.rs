@@ -12,7 +12,7 @@ use crate::random::Random;
 use std::sync::Arc;
 
 impl Tensor<Ciphertexts> {
-    /// Encrypts many values a ciphertext: (|N| − 2) // (bound + σ + 2) of the last axis, 24 of 15
+    /// Encrypts many values a ciphertext: (|N| − 2) // (bound + σ + 2) of the last axis, 25 of 15
     /// bits under 2048 bits with σ = 64. P1 may use masks of up to `sigma` bits on them.
     ///
     /// # Errors

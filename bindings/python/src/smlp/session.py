@@ -88,7 +88,7 @@ class BaseSession(NativeObject):
         return self._run(lib.smlp_session_rescale, tensor, plus=(unsigned("bits", bits),))
 
     def relu(self, tensor: Tensor) -> Tensor:
-        """max(x, 0). Comparing a value twice tells P2 more about its magnitude: keep the result."""
+        """max(x, 0), which shows P2 nothing of x."""
         with self._calling():
             out = TENSOR()
             lib.smlp_session_relu(self._handle, tensor_handle(tensor), ctypes.byref(out), None)
