@@ -42,9 +42,10 @@ test: test-rust test-net test-python test-pytorch test-cuda
 
 lint:
 	cargo fmt --all --check
-	cargo clippy --locked --all-targets --features $(TEST_FEATURES) -- -D warnings
+	cargo clippy --locked -- -D warnings
+	cargo clippy --locked --all-targets --features cli,$(TEST_FEATURES) -- -D warnings
 	cargo clippy --locked -p smlp-cuda -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps -q
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps -q --features cli
 
 test-rust:
 	@scripts/setup.sh test
@@ -57,8 +58,6 @@ test-rust:
 test-net: $(VENV)/bin/python
 	@scripts/setup.sh test
 	$(PIP) install numpy tqdm pytest 'scikit-learn>=1'  # the last for docs/three-machines.md, which is run
-	cargo clippy --locked --all-targets --features cli,$(TEST_FEATURES) -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps -q --features cli
 	cargo test --locked --features cli,$(TEST_FEATURES) --lib network
 	cargo test --locked --features cli,$(TEST_FEATURES) --bin smlp --test dependencies --test header --test network
 	cargo test --locked --features cli,$(TEST_FEATURES) --test c_abi -- shared null
