@@ -141,5 +141,6 @@ fn the_page_works_as_written() {
         .trim()
         .parse()
         .unwrap();
-    assert!(accuracy > 0.9, "{last}");
+    // Initial weights are secret and so not seeded: of 60 seeds the worst had 0.886, the mean was 0.935.
+    assert!(accuracy > 0.85, "{last}");
 }
