@@ -4,7 +4,8 @@ mod common;
 
 use common::Parties;
 use proptest::prelude::*;
-use smlp::{Arithmetic, Division, Error, IntegerTensor};
+use smlp::random::Random;
+use smlp::{Arithmetic, Division, EncryptedTensor, Error, IntegerTensor};
 use std::sync::OnceLock;
 
 fn parties() -> &'static Parties {
@@ -239,4 +240,39 @@ fn foreign_ciphertexts_are_refreshed_before_use() {
         &p.session.multiply(&foreign, &foreign).unwrap(),
         &p.clear.multiply(&x, &x).unwrap(),
     );
+}
+
+#[test]
+fn shared_values_follow_their_tensor_into_other_shapes() {
+    let p = Parties::new(512, 40);
+    let x = tensor(&[4, 6], 9, 7);
+    let w = tensor(&[8, 2], 9, 8);
+    // Shared as four lines of six, by a comparison; then used as three of eight, and the other way.
+    let single = p.session.relu(&p.encrypt(&x)).unwrap().0;
+    let packed = EncryptedTensor::encrypt_packed(&x, &p.key, 40, &Random::os()).unwrap();
+    let clear = p.clear.relu(&x).unwrap().0;
+    for (e, c) in [(single, clear), (packed, x)] {
+        let (wide, clear_wide) = (e.reshape(&[3, 8]).unwrap(), c.reshape(&[3, 8]).unwrap());
+        let rounding = smlp::fixed::RoundingStream::from_seed([5; 32]);
+        let mut number = 0;
+        let mut product = |e: &EncryptedTensor, c: &IntegerTensor, w: &IntegerTensor| {
+            number += 1;
+            let division = Division {
+                divisor: 8,
+                scale_drop: 0,
+                rounding: Some((&rounding, number)),
+            };
+            p.same(
+                &p.session.matmul_divide(e, &p.encrypt(w), division).unwrap(),
+                &p.clear.matmul_divide(c, w, division).unwrap(),
+            );
+        };
+        product(&wide, &clear_wide, &w);
+        // Rows taken after that are rows of the shape they are taken from.
+        let rows = [2, 0, 3];
+        let (ex, cx) = (e.take(0, &rows).unwrap(), c.take(0, &rows).unwrap());
+        product(&ex, &cx, &tensor(&[6, 3], 9, 9));
+        product(&e, &c, &tensor(&[6, 3], 9, 9));
+        product(&wide, &clear_wide, &w);
+    }
 }

@@ -4,12 +4,12 @@ use super::layers::{Back, Backward, Format, Forward, Layers, Updated};
 use super::{Arithmetic, Division, Session};
 use crate::error::{Error, Result};
 use crate::fixed::MAX_BOUND;
-use crate::protocol::shared::Delivery;
 use crate::protocol::shared::convert::Item as Conversion;
 use crate::protocol::shared::gate::{Bits, Gated, Offered};
 use crate::protocol::shared::outcome::{Outcome, Use};
 use crate::protocol::shared::product::{Factor, FactorBits, Widths};
 use crate::protocol::shared::products::{Item, Kind};
+use crate::protocol::shared::{Delivery, dimensions};
 use crate::tensor::{EncryptedTensor, Meta, matmul_shape};
 
 /// Values that are shared in one request.
@@ -53,10 +53,7 @@ impl Session {
             divisor_bits,
         } = format;
         let sigma = self.p1().sigma();
-        let factor = |bound: u32| FactorBits {
-            bound,
-            mask: bound + 1 + sigma,
-        };
+        let factor = |bound: u32| FactorBits::new(bound, sigma);
         let widest = weight_bits.max(activation_bits);
         let of = |other: u32| {
             let (x, w) = (factor(activation_bits), factor(other));
@@ -75,9 +72,10 @@ impl Session {
 
     /// Whether a tensor's values are shared under masks of the right width.
     fn is_shared(&self, tensor: &EncryptedTensor) -> bool {
-        let mask_bits = tensor.bound() + 1 + self.p1().sigma();
+        let mask_bits = FactorBits::new(tensor.bound(), self.p1().sigma()).mask;
+        let (lines, per_line) = dimensions(tensor.shape());
         let shared = tensor.storage().shared();
-        shared.is_some_and(|s| s.share.mask_bits == mask_bits)
+        shared.is_some_and(|s| s.share.is(lines, per_line, mask_bits))
     }
 
     /// Shares and packs what is not yet, in one round trip.
@@ -85,7 +83,11 @@ impl Session {
         let mut items = Vec::new();
         for need in needs {
             let is_shared = self.is_shared(need.tensor);
-            let shared = need.tensor.storage().shared();
+            // Packs of other lines are none.
+            let shared = need.tensor.storage().shared().filter(|s| {
+                let (lines, per_line) = dimensions(need.tensor.shape());
+                s.share.is(lines, per_line, s.share.mask_bits)
+            });
             let lacks = |wanted: bool, columns: bool| {
                 let packs = shared.as_ref().and_then(|s| match columns {
                     false => s.rows.as_ref(),
@@ -167,10 +169,7 @@ impl Session {
             self.limit(),
         )?;
         let sigma = self.p1().sigma();
-        let factor = |bound: u32| FactorBits {
-            bound,
-            mask: bound + 1 + sigma,
-        };
+        let factor = |bound: u32| FactorBits::new(bound, sigma);
         let divisor_bits = u64::BITS - division.divisor.leading_zeros();
         let (left, right) = (factor(x.bound()), factor(w.bound()));
         let slot = Widths::new(left, right, p, sigma, divisor_bits, meta.bound).slot();

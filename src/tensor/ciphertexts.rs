@@ -188,25 +188,19 @@ impl Storage for Ciphertexts {
     }
 
     fn gather(&self, indices: &[usize]) -> Result<Self> {
-        let shared = self.shared();
-        let per_line = match (&self.form, &shared) {
-            (Form::Packed(packs), _) => packs.slots.dimensions()[1],
-            (_, Some(shared)) => shared.share.per_line,
-            _ => 0,
-        };
-        let lines = whole_lines(indices, per_line);
-        let gathered = match (&self.form, &lines) {
-            (Form::Single(residues), _) => self.with(residues.gather(indices)),
-            (Form::Packed(packs), Some(lines)) => Self::packed(
-                self.key.clone(),
-                Arc::new(packs.gather(lines)),
-                self.refreshed,
-            ),
-            (Form::Packed(packs), None) => {
-                return Err(packed_error("taking some elements", &packs.slots));
+        let gathered = match &self.form {
+            Form::Single(residues) => self.with(residues.gather(indices)),
+            Form::Packed(packs) => {
+                let lines = whole_lines(indices, packs.slots.dimensions()[1])
+                    .ok_or_else(|| packed_error("taking some elements", &packs.slots))?;
+                let packs = Arc::new(packs.gather(&lines));
+                Self::packed(self.key.clone(), packs, self.refreshed)
             }
         };
-        if let (Some(shared), Some(lines)) = (shared, lines) {
+        // Shares have lines of their own: those of the shape that the tensor had then.
+        if let Some(shared) = self.shared()
+            && let Some(lines) = whole_lines(indices, shared.share.per_line)
+        {
             gathered.set_shared(shared.gather(&lines));
         }
         Ok(gathered)

@@ -41,6 +41,12 @@ impl Share {
         all
     }
 
+    /// Whether it has so many lines of so many values under masks of so many bits: another shape of
+    /// the same elements has other lines, another bound other masks.
+    pub fn is(&self, lines: usize, per_line: usize, mask_bits: u32) -> bool {
+        (self.lines.len(), self.per_line, self.mask_bits) == (lines, per_line, mask_bits)
+    }
+
     fn gather(&self, lines: &[usize]) -> Self {
         Self {
             lines: lines.iter().map(|&i| self.lines[i].clone()).collect(),

@@ -116,7 +116,7 @@ fn write_tensor(
         known: None,
     };
     let shared = tensor.storage().shared();
-    if let Some(shared) = shared.filter(|s| s.share.mask_bits == awaited.mask_bits) {
+    if let Some(shared) = shared.filter(|s| s.share.is(lines, per_line, awaited.mask_bits)) {
         w.u16(1);
         write_share(w, &shared.share);
         awaited.masks = shared.share.masks();

@@ -21,6 +21,7 @@ use crate::protocol::call::Question;
 use crate::protocol::garble::{Circuit, Source};
 use crate::protocol::masking::Masker;
 use crate::protocol::message::{self, Operation};
+use crate::protocol::p2::MAX_TERMS;
 use crate::protocol::profile::{Phase, measure};
 use crate::protocol::transfer::{Nonce, Seeds, Sender, Setup, answer_setup};
 use crate::protocol::wide::{self, Wide};
@@ -200,6 +201,7 @@ pub fn offer(
         width.saturating_add(1),
         source(!bits.is_empty()),
     )?;
+    Error::check_limit("bits that go into a gate", circuit.labels(), MAX_TERMS)?;
     let mut nonce = Nonce::default();
     p2.random.fill(&mut nonce)?;
     reply.bytes(&nonce);

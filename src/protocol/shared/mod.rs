@@ -333,7 +333,7 @@ fn read_transfers(r: &mut Reader<'_>, p2: &Answering<'_>) -> Result<Option<Seeds
 }
 
 /// Lines and values in each of a tensor: a line is the last axis.
-fn dimensions(shape: &[usize]) -> (usize, usize) {
+pub fn dimensions(shape: &[usize]) -> (usize, usize) {
     let per_line = shape.last().copied().unwrap_or(1);
     let count: usize = shape.iter().product();
     (count.checked_div(per_line).unwrap_or(0), per_line)

@@ -32,6 +32,14 @@ pub struct FactorBits {
     pub mask: u32,
 }
 
+impl FactorBits {
+    /// Of values of `bound` bits under masks that hide them with σ bits.
+    pub fn new(bound: u32, sigma: u32) -> Self {
+        let mask = bound + 1 + sigma;
+        Self { bound, mask }
+    }
+}
+
 /// Bits of the numbers in one product.
 pub struct Widths {
     /// |RW| and |XS| < 2^cross.

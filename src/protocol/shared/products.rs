@@ -290,7 +290,7 @@ fn read_difference(r: &mut Reader<'_>, p2: &Answering<'_>) -> Result<(Halves, u6
 
 fn read_corrections(r: &mut Reader<'_>, count: usize) -> Result<Zeroizing<Vec<Wide>>> {
     let bits = r.u32()?;
-    match bits <= MAX_SLOT_BITS {
+    match (1..=MAX_SLOT_BITS).contains(&bits) {
         true => read_wides(r, count, bits),
         false => Err(r.error(format!("corrections of {bits} bits"))),
     }
