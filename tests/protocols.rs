@@ -276,3 +276,23 @@ fn shared_values_follow_their_tensor_into_other_shapes() {
         product(&wide, &clear_wide, &w);
     }
 }
+
+#[test]
+fn packed_tensors_are_unpacked_in_one_round_and_used_as_they_are() {
+    let p = Parties::new(512, 40);
+    let x = tensor(&[3, 5], 9, 4);
+    let packed = EncryptedTensor::encrypt_packed(&x, &p.key, 40, &Random::os()).unwrap();
+    let single = p.session.unpack(&packed).unwrap();
+    assert_eq!(p.session.statistics().rounds, 1);
+    assert!(packed.is_packed() && !single.is_packed());
+    p.same(&single, &x);
+    p.same(&single.sum(Some(0)).unwrap(), &x.sum(Some(0)).unwrap());
+    let (relu, bits) = p.session.relu(&packed).unwrap();
+    let (clear_relu, clear_bits) = p.clear.relu(&x).unwrap();
+    p.same(&relu, &clear_relu);
+    p.same(&bits, &clear_bits);
+    p.same(
+        &p.session.multiply(&packed, &single).unwrap(),
+        &p.clear.multiply(&x, &x).unwrap(),
+    );
+}
