@@ -1,19 +1,25 @@
 //! Estimates what training a network costs, then trains it on random data and compares.
 //!
-//! `cargo run --release --example step -- 64,32,10 [batch 32] [key bits 2048] [σ 40] [steps 4]`
+//! `cargo run --release --example step -- 64,32,10 [batch 32] [key bits 2048] [σ 40] [steps 4] [--short-exponents]`
 
 use smlp::mlp::{Estimate, Job};
 use smlp::random::Random;
 use smlp::{
-    Encrypt, EncryptedTensor, FitOptions, InProcess, IntegerMlp, IntegerTensor, MlpConfig, P1, P2,
-    PrivateKey, Security, Session, TrainFor,
+    Encrypt, EncryptedTensor, ExponentLength, FitOptions, InProcess, IntegerMlp, IntegerTensor,
+    MlpConfig, P1, P2, PrivateKey, Security, Session, TrainFor,
 };
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
 fn main() -> smlp::Result<()> {
-    let mut arguments = std::env::args().skip(1);
+    let (options, arguments): (Vec<_>, Vec<_>) =
+        std::env::args().skip(1).partition(|a| a.starts_with("--"));
+    let exponents = match options.iter().any(|o| o == "--short-exponents") {
+        true => ExponentLength::Short,
+        false => ExponentLength::Half,
+    };
+    let mut arguments = arguments.into_iter();
     let layers: Vec<usize> = arguments
         .next()
         .unwrap_or_else(|| "64,32,10".into())
@@ -36,6 +42,7 @@ fn main() -> smlp::Result<()> {
         batch_size: batch,
         epochs: 1,
         key_bits: bits,
+        exponents,
         sigma,
     };
     println!("{} threads", rayon::current_num_threads());
@@ -43,7 +50,7 @@ fn main() -> smlp::Result<()> {
     println!("{estimate}");
 
     let started = Instant::now();
-    let key = PrivateKey::generate(bits, Security::Required)?;
+    let key = PrivateKey::generate_as(bits, exponents, Security::Required)?;
     let random = Random::os();
     let mut net = IntegerMlp::draw(config, Some([7; 32]))?.encrypt(&key, &random)?;
     let data = |width: usize| -> smlp::Result<EncryptedTensor> {

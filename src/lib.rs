@@ -43,7 +43,7 @@ pub use error::{Error, Result};
 pub use mlp::{
     Activation, Checkpointing, EncryptedMlp, FitOptions, IntegerMlp, Mlp, MlpConfig, TrainFor,
 };
-pub use paillier::{Encrypt, PrivateKey, PublicKey, Security};
+pub use paillier::{Encrypt, ExponentLength, PrivateKey, PublicKey, Security};
 pub use protocol::{Call, P1, P2, Step};
 pub use session::{Arithmetic, Clear, Division, Session, Statistics};
 pub use tensor::{EncryptedTensor, IntegerTensor, Tensor};

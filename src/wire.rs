@@ -24,6 +24,8 @@ pub enum Kind {
     IntegerTensor = 0x0104,
     EncryptedNetwork = 0x0105,
     IntegerNetwork = 0x0106,
+    /// With short exponents.
+    ShortPrivateKey = 0x0107,
     Request = 0x0201,
     Reply = 0x0202,
 }
@@ -33,7 +35,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Kind::PublicKey => "public key",
-            Kind::PrivateKey => "private key",
+            Kind::PrivateKey | Kind::ShortPrivateKey => "private key",
             Kind::EncryptedTensor => "encrypted tensor",
             Kind::IntegerTensor => "integer tensor",
             Kind::EncryptedNetwork => "encrypted network",
@@ -58,6 +60,7 @@ impl Kind {
             IntegerTensor,
             EncryptedNetwork,
             IntegerNetwork,
+            ShortPrivateKey,
             Request,
             Reply,
         ]

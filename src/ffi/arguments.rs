@@ -7,9 +7,9 @@ use std::ptr::NonNull;
 
 use super::failure::{Failure, Outcome};
 use crate::error::Error;
-use crate::paillier::Security;
+use crate::paillier::{ExponentLength, Security};
 
-use super::SMLP_ALLOW_INSECURE;
+use super::{SMLP_ALLOW_INSECURE, SMLP_SHORT_EXPONENTS};
 
 /// An object of this library that the call only reads.
 ///
@@ -189,6 +189,20 @@ pub(super) fn security(flags: u32) -> Outcome<Security> {
             "unknown flags {other:#x}; 0 and SMLP_ALLOW_INSECURE are defined"
         ))),
     }
+}
+
+/// The flags of functions that make keys.
+pub(super) fn key_flags(flags: u32) -> Outcome<(ExponentLength, Security)> {
+    let exponents = match flags & SMLP_SHORT_EXPONENTS {
+        0 => ExponentLength::Half,
+        _ => ExponentLength::Short,
+    };
+    let security = security(flags & !SMLP_SHORT_EXPONENTS).map_err(|_| {
+        Failure::invalid(format!(
+            "unknown flags {flags:#x}; SMLP_ALLOW_INSECURE and SMLP_SHORT_EXPONENTS are defined"
+        ))
+    })?;
+    Ok((exponents, security))
 }
 
 /// An axis or a position, which C gives 64 bits on every machine.

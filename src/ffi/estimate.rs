@@ -1,6 +1,6 @@
 //! `smlp_estimate`: what a training job will cost.
 
-use super::arguments::{Out, borrow, free, security};
+use super::arguments::{Out, borrow, free, key_flags};
 use super::{BytesHandle, Failure, MlpOptionsHandle, Status, guard};
 use crate::mlp::{Estimate, Job};
 use crate::protocol::profile::Phase;
@@ -52,8 +52,8 @@ pub type EstimateItemNumber = i32;
 /// this process. Takes as long as these steps and a key.
 ///
 /// Args: options: the network. rows: of the data set. batch_size: rows a step. epochs: passes over
-/// the data. key_bits, sigma: as for smlp_private_key_generate() and smlp_p1_new(). flags: 0 or
-/// SMLP_ALLOW_INSECURE.
+/// the data. key_bits, sigma: as for smlp_private_key_generate() and smlp_p1_new(). flags: as for
+/// smlp_private_key_generate().
 /// Errors: SMLP_INVALID_ARGUMENT, SMLP_INSECURE; SMLP_BOUND when the key is too small for the masks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smlp_estimate_new(
@@ -69,14 +69,16 @@ pub unsafe extern "C" fn smlp_estimate_new(
     guard(|| {
         // SAFETY: the contract.
         let (options, out) = unsafe { (borrow(options, "options")?, Out::new(out, "out")?) };
+        let (exponents, security) = key_flags(flags)?;
         let job = Job {
             rows,
             batch_size,
             epochs,
             key_bits,
+            exponents,
             sigma,
         };
-        let estimate = Estimate::measure(&options.config, job, security(flags)?)?;
+        let estimate = Estimate::measure(&options.config, job, security)?;
         out.object(EstimateHandle(estimate));
         Ok(())
     })

@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::path::Path;
 
-use super::arguments::{Out, borrow, free, security, slice, string};
+use super::arguments::{Out, borrow, free, key_flags, security, slice, string};
 use super::{BytesHandle, PublicKeyHandle, Status, guard};
 use crate::paillier::{Encrypt, PrivateKey};
 
@@ -14,7 +14,8 @@ pub struct PrivateKeyHandle(pub(super) PrivateKey);
 /// Draws a key pair from the operating system's generator. Takes seconds at 3072 bits.
 ///
 /// Args: bits: of the modulus N, even, 16 to 16384; 2048 at least unless `flags` has
-/// SMLP_ALLOW_INSECURE. flags: 0 or SMLP_ALLOW_INSECURE.
+/// SMLP_ALLOW_INSECURE, 64 at least with SMLP_SHORT_EXPONENTS. flags: 0, or a sum of
+/// SMLP_ALLOW_INSECURE and SMLP_SHORT_EXPONENTS.
 /// Errors: SMLP_INSECURE, SMLP_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smlp_private_key_generate(
@@ -25,7 +26,8 @@ pub unsafe extern "C" fn smlp_private_key_generate(
     guard(|| {
         // SAFETY: the contract.
         let out = unsafe { Out::new(out, "out")? };
-        let key = PrivateKey::generate(bits, security(flags)?)?;
+        let (exponents, security) = key_flags(flags)?;
+        let key = PrivateKey::generate_as(bits, exponents, security)?;
         out.object(PrivateKeyHandle(key));
         Ok(())
     })

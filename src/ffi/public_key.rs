@@ -65,6 +65,21 @@ pub unsafe extern "C" fn smlp_public_key_bits(
     })
 }
 
+/// Bits of the random exponent of an encryption: half of N's; fewer for a key with
+/// SMLP_SHORT_EXPONENTS; those of N for a key of other software.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smlp_public_key_exponent_bits(
+    key: *const PublicKeyHandle,
+    out: *mut u32,
+) -> Status {
+    guard(|| {
+        // SAFETY: the contract.
+        let (key, out) = unsafe { (borrow(key, "key")?, Out::new(out, "out")?) };
+        out.set(key.0.exponent_bits());
+        Ok(())
+    })
+}
+
 /// What tensors, messages and files name the key by: SHA-256 of N (big-endian).
 ///
 /// Args: out: room for 32 bytes.

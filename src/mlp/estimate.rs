@@ -6,7 +6,7 @@
 
 use super::{Mlp, MlpConfig, seed_from_number};
 use crate::error::{Error, Result};
-use crate::paillier::{Encrypt, PrivateKey, Security};
+use crate::paillier::{Encrypt, ExponentLength, PrivateKey, Security};
 use crate::protocol::profile::{self, Cost, Phase};
 use crate::protocol::{P1, P2};
 use crate::random::Random;
@@ -28,6 +28,8 @@ pub struct Job {
     pub epochs: u64,
     /// Bits of the key.
     pub key_bits: u32,
+    /// Of the key.
+    pub exponents: ExponentLength,
     /// Statistical security of the masks, in bits.
     pub sigma: u32,
 }
@@ -72,7 +74,7 @@ impl Estimate {
             )));
         }
         config.validate()?;
-        let key = PrivateKey::generate(job.key_bits, security)?;
+        let key = PrivateKey::generate_as(job.key_bits, job.exponents, security)?;
         let random = Random::os();
         let mut net =
             Mlp::draw(config.clone(), Some(seed_from_number(0)))?.encrypt(&key, &random)?;
@@ -253,6 +255,7 @@ mod tests {
             batch_size: 4,
             epochs: 3,
             key_bits: 512,
+            exponents: ExponentLength::Half,
             sigma: 40,
         };
         let estimate = Estimate::measure(&config, job, Security::AllowInsecure).unwrap();
@@ -263,6 +266,18 @@ mod tests {
         assert_eq!(estimate.step.statistics.rounds, 8);
         assert!(estimate.first_step.statistics.rounds > 8);
         assert_eq!(estimate.step.phase(Phase::Garbling).items, 2 * 4 * 4);
+        // The length of exponents changes times alone.
+        let short = Job {
+            exponents: ExponentLength::Short,
+            ..job
+        };
+        let short = Estimate::measure(&config, short, Security::AllowInsecure).unwrap();
+        let counts = |e: &Estimate| {
+            let s = e.step.statistics;
+            (s.rounds, s.bytes_sent, s.bytes_received, s.masked_values)
+        };
+        assert_eq!(counts(&short), counts(&estimate));
+        assert!(short.step.statistics.p2_operations < estimate.step.statistics.p2_operations);
         let text = estimate.to_string();
         assert!(text.contains("all 9 steps"), "{text}");
         for bad in [

@@ -1,5 +1,7 @@
 //! The private key: decryption and fast encryption modulo p² and q², in constant time.
 
+use super::keygen::Factor;
+use super::public_key::Base;
 use super::{Encrypt, MAX_KEY_BITS, PublicKey, Security, secret_file};
 use crate::error::{Error, Result};
 use crate::modular::exponentiation::{Exponents, power};
@@ -38,35 +40,60 @@ struct Half {
     /// Arithmetic modulo the prime and modulo its square.
     ring: Arc<dyn Ring>,
     square_ring: Arc<dyn Ring>,
-    /// prime − 1, the exponent of decryption.
-    order: Limbs,
     /// prime^−1 mod 2^(64·width), for exact division by the prime.
     low_inverse: Zeroizing<Vec<u64>>,
-    /// L((1+N)^(prime−1) mod prime²)^−1 mod prime.
-    h: Residues,
+    /// Decryption of any ciphertext.
+    full: Opening,
+    /// Decryption of those whose random parts are powers of h_s, for keys with short exponents.
+    short: Option<Short>,
     /// Powers of h_s modulo prime².
     comb: OnceLock<Comb>,
 }
 
+/// An exponent e that takes the random part out of a ciphertext.
+struct Opening {
+    exponent: Limbs,
+    bits: usize,
+    /// L((1+N)^e mod prime²)^−1 mod prime.
+    h: Residues,
+}
+
+struct Short {
+    opening: Opening,
+    /// f: the exponent is 2f, the order of h modulo the prime.
+    subgroup: Zeroizing<Vec<u64>>,
+}
+
 impl Half {
-    fn new(prime: &Integer, other: &Integer) -> Result<Self> {
+    fn new(factor: &Factor, other: &Integer) -> Result<Self> {
+        let prime = &factor.prime;
         let width = prime.significant_digits::<u64>();
         let limbs = limbs_of(prime, width);
         let modulus = Modulus::new(&limbs)?;
         let ring = backend()?.ring(modulus.clone());
         let square_ring = backend()?.square_ring(modulus.clone());
-        // (1+N)^(p−1) = 1 + (p−1)N mod p², so L gives (p−1)·q = −q mod p.
-        let h = (prime - Integer::from(other % prime))
-            .invert(prime)
-            .map_err(|_| Error::malformed("private key", "its two factors are not coprime"))?;
+        let opening = |exponent: Integer| -> Result<Opening> {
+            // (1+N)^e = 1 + eN mod p², so L gives e·q mod p.
+            let h = Integer::from(&exponent * other)
+                .invert(prime)
+                .map_err(|_| Error::malformed("private key", "its two factors are not coprime"))?;
+            Ok(Opening {
+                bits: exponent.significant_bits() as usize,
+                exponent: Limbs::from_words(limbs_of(&exponent, width).to_vec(), width),
+                h: Residues::from_limbs(&ring, limbs_of(&h, width).to_vec())?,
+            })
+        };
+        let short = |f: &Integer| -> Result<Short> {
+            Ok(Short {
+                opening: opening(Integer::from(f * 2u32))?,
+                subgroup: limbs_of(f, f.significant_digits::<u64>()),
+            })
+        };
         let power_of_two = Integer::from(1) << (64 * width as u32);
         let low_inverse = Integer::from(prime.invert_ref(&power_of_two).expect("primes are odd"));
         Ok(Self {
-            h: Residues::from_limbs(&ring, limbs_of(&h, width).to_vec())?,
-            order: Limbs::from_words(
-                limbs_of(&Integer::from(prime - 1u32), width).to_vec(),
-                width,
-            ),
+            full: opening(Integer::from(prime - 1u32))?,
+            short: factor.subgroup.as_ref().map(short).transpose()?,
             low_inverse: limbs_of(&low_inverse, width),
             prime: modulus,
             ring,
@@ -82,14 +109,51 @@ impl Half {
             .expect("remainders are small")
     }
 
-    /// Plaintexts modulo the prime: L(c^(prime−1) mod prime²)·h mod prime, L(x) = (x − 1)/prime.
+    /// Plaintexts modulo the prime.
+    ///
+    /// With a short exponent too, which random parts outside ⟨h_s⟩ survive: those of other software, under a
+    /// key that it knows by its modulus. These are decrypted in full, which is no more secret than where a
+    /// ciphertext comes from.
     fn decrypt(&self, ciphertexts: &Limbs) -> Residues {
-        let bits = self.prime.bits() as usize;
-        let powers = power(
-            &self.reduce(ciphertexts),
-            &Exponents::new(&self.order, bits),
-        );
-        let (n, width) = (powers.len(), self.prime.width());
+        let rows = self.reduce(ciphertexts);
+        let Some(short) = &self.short else {
+            return self.plaintexts(&self.powers(&rows, &self.full), &self.full);
+        };
+        let powers = self.powers(&rows, &short.opening);
+        let outside = self.with_random_part(&powers);
+        let plaintexts = self.plaintexts(&powers, &short.opening);
+        if outside.is_empty() {
+            return plaintexts;
+        }
+        let again = self.powers(&rows.gather(&outside), &self.full);
+        let again = self.plaintexts(&again, &self.full);
+        let mut order: Vec<_> = (0..plaintexts.len()).collect();
+        for (at, &i) in outside.iter().enumerate() {
+            order[i] = plaintexts.len() + at;
+        }
+        Residues::concatenate(&[&plaintexts, &again]).gather(&order)
+    }
+
+    /// c^e mod prime².
+    fn powers(&self, rows: &Residues, opening: &Opening) -> Limbs {
+        let exponents = Exponents::new(&opening.exponent, opening.bits);
+        let powers = power(rows, &exponents);
+        Limbs::from_words(
+            powers.limbs().to_vec(),
+            self.square_ring.modulus().limbs().len(),
+        )
+    }
+
+    /// Those that are not 1 modulo the prime.
+    fn with_random_part(&self, powers: &Limbs) -> Vec<usize> {
+        let rest = secret_remainder(powers, self.prime.limbs());
+        let differs = |row: &[u64]| row[1..].iter().fold(row[0] ^ 1, |all, limb| all | limb) != 0;
+        (0..rest.rows()).filter(|&i| differs(rest.row(i))).collect()
+    }
+
+    /// L(c^e mod prime²)·h mod prime, L(x) = (x − 1)/prime.
+    fn plaintexts(&self, powers: &Limbs, opening: &Opening) -> Residues {
+        let (n, width) = (powers.rows(), self.prime.width());
         let mut quotients = Vec::with_capacity(n * width);
         let mut one = vec![0; width];
         one[0] = 1;
@@ -105,21 +169,22 @@ impl Half {
         let quotients = secret_remainder(&quotients, self.prime.limbs());
         Residues::from_limbs(&self.ring, quotients.words().to_vec())
             .expect("remainders are small")
-            .multiply(&self.h.gather(&vec![0; n]))
+            .multiply(&opening.h.gather(&vec![0; n]))
     }
 
     /// h_s^α modulo the square of the prime.
     fn power_of_base(&self, h_s: &Residues, alpha: &Limbs, bits: u32) -> Residues {
-        let make = || {
-            let base = Limbs::from_words(h_s.limbs().to_vec(), h_s.limbs().len());
-            Comb::new(&self.reduce(&base), bits as usize)
-        };
+        let make = || Comb::new(&self.reduce(&one_row(h_s)), bits as usize);
         get_or_make(&self.comb, make).power(alpha, bits as usize)
     }
 
     fn operations(&self) -> u64 {
         self.ring.operations() + self.square_ring.operations()
     }
+}
+
+fn one_row(number: &Residues) -> Limbs {
+    Limbs::from_words(number.limbs().to_vec(), number.limbs().len())
 }
 
 /// x mod p·q from a = x mod p and b = x mod q: `a + p·((b − a)·p^−1 mod q)` (Garner), in constant
@@ -157,11 +222,18 @@ fn recombine(a: &Residues, b: &Residues, p_inverse: &Residues, width: usize) -> 
 }
 
 impl PrivateKey {
-    /// From the two factors and, for keys of ours, h_s.
-    pub(super) fn new(p: &Integer, q: &Integer, h_s: &Integer, security: Security) -> Result<Self> {
+    /// From the two factors and h_s.
+    pub(super) fn new(p: &Factor, q: &Factor, h_s: &Integer, security: Security) -> Result<Self> {
         clear_freed_integers();
+        let bits = |f: &Factor| f.subgroup.as_ref().map(Integer::significant_bits);
+        let short = match (bits(p), bits(q)) {
+            (Some(p), Some(q)) => Some(p + q),
+            _ => None,
+        };
+        let (half_p, half_q) = (Half::new(p, &q.prime)?, Half::new(q, &p.prime)?);
+        let (p, q) = (&p.prime, &q.prime);
         let n = Integer::from(p * q);
-        let public = PublicKey::new(&n, Some(h_s), security)?;
+        let public = PublicKey::new(&n, Some(Base { h_s, short }), security)?;
         let inverse = |of: &Integer, modulus: &Integer, ring: &Arc<dyn Ring>| -> Result<Residues> {
             let value = of
                 .clone()
@@ -169,7 +241,6 @@ impl PrivateKey {
                 .map_err(|_| Error::malformed("private key", "its two factors are not coprime"))?;
             Residues::from_limbs(ring, limbs_of(&value, ring.modulus().width()).to_vec())
         };
-        let (half_p, half_q) = (Half::new(p, q)?, Half::new(q, p)?);
         let (p2, q2) = (Integer::from(p.square_ref()), Integer::from(q.square_ref()));
         Ok(Self(Arc::new(Inner {
             p_inverse: inverse(p, q, &half_q.ring)?,
@@ -209,28 +280,38 @@ impl PrivateKey {
         self.0.p.operations() + self.0.q.operations()
     }
 
-    /// The file format: header, bits of N (u64), p, q (each ⌈bits/128⌉ limbs), h_s. Keep it secret;
-    /// the buffer is cleared on drop.
+    /// The file format: header, bits of N (u64), p, q (each ⌈bits/128⌉ limbs), h_s. Keys with short
+    /// exponents have a header of their own, and then the bits of these (u64) and the orders of the
+    /// subgroups, primes that divide p − 1 and q − 1, of half as many bits. Keep it secret; the buffer is
+    /// cleared on drop.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let inner = &*self.0;
-        let mut w = Writer::new(Kind::PrivateKey);
+        let mut w = Writer::new(match inner.public.has_short_exponents() {
+            true => Kind::ShortPrivateKey,
+            false => Kind::PrivateKey,
+        });
         w.u64(inner.public.bits().into());
         w.limbs(inner.p.prime.limbs());
         w.limbs(inner.q.prime.limbs());
         w.limbs(inner.public.h_s().expect("private keys are ours").row(0));
+        if let (Some(p), Some(q)) = (&inner.p.short, &inner.q.short) {
+            w.u64(inner.public.exponent_bits().into());
+            w.limbs(&p.subgroup);
+            w.limbs(&q.subgroup);
+        }
         Zeroizing::new(w.finish())
     }
 
     /// Reads [`PrivateKey::to_bytes`].
     pub fn from_bytes(bytes: &[u8], security: Security) -> Result<Self> {
         clear_freed_integers();
-        let mut r = Reader::new(Kind::PrivateKey, bytes)?;
-        let bits = r.size("key bits", MAX_KEY_BITS as usize)?;
-        let mut factor = || -> Result<Integer> {
-            let limbs = Zeroizing::new(r.limbs((bits / 2).div_ceil(64))?);
-            Ok(integer_from_limbs(&limbs))
+        let short = Kind::of(bytes) == Some(Kind::ShortPrivateKey);
+        let mut r = match short {
+            true => Reader::new(Kind::ShortPrivateKey, bytes)?,
+            false => Reader::new(Kind::PrivateKey, bytes)?,
         };
-        let (p, q) = (factor()?, factor()?);
+        let bits = r.size("key bits", MAX_KEY_BITS as usize)?;
+        let (p, q) = (secret(&mut r, bits / 2)?, secret(&mut r, bits / 2)?);
         let n = Integer::from(&p * &q);
         if p.is_even()
             || q.is_even()
@@ -247,11 +328,44 @@ impl PrivateKey {
         let h_s = integer_from_limbs(
             &r.limbs(Integer::from(n.square_ref()).significant_digits::<u64>())?,
         );
+        let subgroups = match short {
+            false => [None, None],
+            true => {
+                let each = r.size("bits of short exponents", bits)? / 2;
+                [Some(secret(&mut r, each)?), Some(secret(&mut r, each)?)]
+            }
+        };
         r.finish()?;
-        if !super::keygen::is_prime(&p) || !super::keygen::is_prime(&q) {
-            return Err(Error::malformed("private key", "its factors are not prime"));
+        let [f_p, f_q] = subgroups;
+        let factors = [(p, f_p), (q, f_q)].map(|(prime, subgroup)| Factor { prime, subgroup });
+        if !factors.iter().all(Factor::is_sound) {
+            return Err(Error::malformed(
+                "private key",
+                "its factors are not prime, or the orders of its subgroups are no prime factors of p - 1 and q - 1",
+            ));
         }
-        Self::new(&p, &q, &h_s, security)
+        let key = Self::new(&factors[0], &factors[1], &h_s, security)?;
+        key.check_subgroups()?;
+        Ok(key)
+    }
+
+    /// With short exponents, decryption relies on the order of h_s.
+    fn check_subgroups(&self) -> Result<()> {
+        let inner = &*self.0;
+        let h_s = one_row(inner.public.h_s().expect("private keys are ours"));
+        let has_order = |half: &Half| {
+            half.short.as_ref().is_none_or(|short| {
+                let powers = half.powers(&half.reduce(&h_s), &short.opening);
+                half.with_random_part(&powers).is_empty()
+            })
+        };
+        match has_order(&inner.p) && has_order(&inner.q) {
+            true => Ok(()),
+            false => Err(Error::malformed(
+                "private key",
+                "its randomness base h_s does not have the order that its subgroups have",
+            )),
+        }
     }
 
     /// Writes the key to a new file that only its owner may read (mode 0600). An existing file is
@@ -270,6 +384,12 @@ impl PrivateKey {
     }
 }
 
+/// A secret number of `bits` bits at most, limbs of which are written in full.
+fn secret(r: &mut Reader<'_>, bits: usize) -> Result<Integer> {
+    let limbs = Zeroizing::new(r.limbs(bits.div_ceil(64))?);
+    Ok(integer_from_limbs(&limbs))
+}
+
 impl Encrypt for PrivateKey {
     fn public(&self) -> &PublicKey {
         &self.0.public
@@ -277,7 +397,7 @@ impl Encrypt for PrivateKey {
 
     fn encrypt(&self, plaintexts: &Limbs, random: &Random) -> Result<Residues> {
         let inner = &*self.0;
-        let (public, bits) = (&inner.public, inner.public.bits() / 2);
+        let (public, bits) = (&inner.public, inner.public.exponent_bits());
         let h_s = public.h_s().expect("private keys are ours");
         let alpha = random.limbs(plaintexts.rows(), bits as usize)?;
         let embedded = public.embed(plaintexts);

@@ -1,6 +1,8 @@
 //! The public key: encryption, re-randomisation, and its file format.
 
-use super::{KeyId, MAX_KEY_BITS, MAX_SIGMA, Security};
+use super::{
+    KeyId, MAX_KEY_BITS, MAX_SIGMA, MIN_SHORT_EXPONENT_KEY_BITS, Security, short_exponent_bits,
+};
 use crate::error::{Error, Result};
 use crate::modular::exponentiation::{Exponents, power};
 use crate::modular::{
@@ -26,7 +28,16 @@ struct Inner {
     ring: Arc<dyn Ring>,
     /// h_s = h^N mod N²; absent in keys made by other software.
     h_s: Option<Residues>,
+    /// Bits of the exponents of h_s, for keys with short ones.
+    short: Option<u32>,
     comb: OnceLock<Comb>,
+}
+
+/// What the random parts of ciphertexts are powers of.
+pub(super) struct Base<'a> {
+    pub h_s: &'a Integer,
+    /// For keys with short exponents: the bits of these; half the order of h_s is no longer.
+    pub short: Option<u32>,
 }
 
 /// Makes ciphertexts: with the public key, or several times faster with the private one.
@@ -58,13 +69,17 @@ impl PublicKey {
         )
     }
 
-    pub(super) fn new(n: &Integer, h_s: Option<&Integer>, security: Security) -> Result<Self> {
+    pub(super) fn new(n: &Integer, base: Option<Base<'_>>, security: Security) -> Result<Self> {
         security.check(n.significant_bits())?;
         let modulus = Modulus::new(&limbs_of(n, n.significant_digits::<u64>()))?;
         let square = Integer::from(n.square_ref());
         let wide = square.significant_digits::<u64>();
         let ring = backend()?.square_ring(modulus.clone());
-        let h_s = match h_s {
+        let short = base.as_ref().and_then(|base| base.short);
+        if let Some(exponents) = short {
+            check_exponents(exponents, n.significant_bits(), security)?;
+        }
+        let h_s = match base.map(|base| base.h_s) {
             None => None,
             Some(h) if *h > 1 && Integer::from(h.gcd_ref(n)) == 1 && *h < square => {
                 Some(Residues::from_limbs(&ring, limbs_of(h, wide).to_vec())?)
@@ -82,6 +97,7 @@ impl PublicKey {
             id,
             ring,
             h_s,
+            short,
             comb: OnceLock::new(),
         })))
     }
@@ -99,6 +115,26 @@ impl PublicKey {
     /// Whether this key has no h_s: it was made by other software.
     pub fn is_foreign(&self) -> bool {
         self.0.h_s.is_none()
+    }
+
+    /// Bits of the random exponent of an encryption: half of N's; fewer for a key with short exponents;
+    /// those of N for a key of other software, which has ϱ^N.
+    pub fn exponent_bits(&self) -> u32 {
+        match (self.is_foreign(), self.0.short) {
+            (true, _) => self.bits(),
+            (false, None) => self.bits() / 2,
+            (false, Some(bits)) => bits,
+        }
+    }
+
+    /// Whether this key has short exponents; see [`super::ExponentLength::Short`].
+    pub fn has_short_exponents(&self) -> bool {
+        self.0.short.is_some()
+    }
+
+    /// The order of h_s is below 2 to that: exponents of σ bits more are statistically uniform.
+    pub(crate) fn order_bits(&self) -> u32 {
+        self.0.short.map_or(self.bits(), |bits| bits + 1)
     }
 
     /// N, big-endian, without leading zeros.
@@ -158,9 +194,9 @@ impl PublicKey {
     }
 
     fn comb(&self, h_s: &Residues) -> &Comb {
-        // One table serves encryption (|N|/2 bits) and re-randomisation (|N| + σ bits).
+        // One table serves encryption and re-randomisation, whose exponents are longest.
         get_or_make(&self.0.comb, || {
-            Comb::new(h_s, (self.bits() + MAX_SIGMA) as usize)
+            Comb::new(h_s, (self.order_bits() + MAX_SIGMA) as usize)
         })
     }
 
@@ -191,11 +227,13 @@ impl PublicKey {
         Ok(power(&rho, &Exponents::new(&n, self.bits() as usize)))
     }
 
-    /// Multiplies each ciphertext by h_s^α, α uniform of `bits` bits, at most |N| + [`MAX_SIGMA`].
+    /// Multiplies each ciphertext by h_s^α, α uniform of `bits` bits, at most [`MAX_SIGMA`] more than the
+    /// order of h_s has.
     ///
     /// P2 knows the factors of N, so it could read out of a random part how a ciphertext was made;
-    /// what P1 sends to P2 goes through here. α of |N| + σ bits makes the random part statistically
-    /// independent of everything; where it is h_s^e with e known to be below 2^b, b + σ bits hide e.
+    /// what P1 sends to P2 goes through here. α of σ bits more than the order of h_s makes the random part
+    /// statistically independent of everything; where it is h_s^e with e known to be below 2^b, b + σ
+    /// bits hide e.
     pub fn rerandomize(
         &self,
         ciphertexts: &Residues,
@@ -206,12 +244,20 @@ impl PublicKey {
         Ok(ciphertexts.multiply(&zeros))
     }
 
-    /// The file format: header, bits of N (u64), N, then 1 and h_s or 0.
+    /// The file format: header, bits of N (u64), N, then u16 0 without h_s, 1 and h_s, or 2, the bits of
+    /// short exponents (u64) and h_s.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut w = Writer::new(Kind::PublicKey);
         w.u64(self.bits().into());
         w.limbs(self.0.n.limbs());
-        w.u16(u16::from(!self.is_foreign()));
+        match (self.h_s(), self.0.short) {
+            (None, _) => w.u16(0),
+            (Some(_), None) => w.u16(1),
+            (Some(_), Some(bits)) => {
+                w.u16(2);
+                w.u64(bits.into());
+            }
+        }
         if let Some(h_s) = self.h_s() {
             w.limbs(h_s.row(0));
         }
@@ -226,16 +272,46 @@ impl PublicKey {
         if n.significant_bits() as usize != bits || n.is_even() {
             return Err(r.error(format!("its modulus is not an odd number of {bits} bits")));
         }
-        let h_s = match r.u16()? {
-            0 => None,
-            1 => {
-                let width = Integer::from(n.square_ref()).significant_digits::<u64>();
-                Some(integer_from_limbs(&r.limbs(width)?))
+        let short = match r.u16()? {
+            0 => {
+                r.finish()?;
+                return Self::new(&n, None, security);
             }
-            other => return Err(r.error(format!("{other} is neither 0 (no h_s) nor 1"))),
+            1 => None,
+            2 => Some(r.size("bits of short exponents", bits)? as u32),
+            other => {
+                return Err(r.error(format!(
+                    "{other} is neither 0 (no h_s), 1 nor 2 (short exponents)"
+                )));
+            }
         };
+        let width = Integer::from(n.square_ref()).significant_digits::<u64>();
+        let h_s = &integer_from_limbs(&r.limbs(width)?);
         r.finish()?;
-        Self::new(&n, h_s.as_ref(), security)
+        Self::new(&n, Some(Base { h_s, short }), security)
+    }
+}
+
+/// Refuses exponents that are shorter than what hides a plaintext, or longer than usual ones.
+fn check_exponents(bits: u32, key_bits: u32, security: Security) -> Result<()> {
+    let least = match security {
+        Security::Required => short_exponent_bits(key_bits),
+        Security::AllowInsecure => short_exponent_bits(MIN_SHORT_EXPONENT_KEY_BITS),
+    };
+    if !bits.is_multiple_of(2) || bits > key_bits / 2 {
+        return Err(Error::malformed(
+            "key",
+            format!(
+                "short exponents of {bits} bits; an even number of at most {} is usual with {key_bits} bits of N",
+                key_bits / 2
+            ),
+        ));
+    }
+    match bits < least {
+        false => Ok(()),
+        true => Err(Error::Insecure(format!(
+            "random exponents of {bits} bits can be found; a key of {key_bits} bits needs {least}"
+        ))),
     }
 }
 
@@ -245,7 +321,7 @@ impl Encrypt for PublicKey {
     }
 
     fn encrypt(&self, plaintexts: &Limbs, random: &Random) -> Result<Residues> {
-        let zeros = self.zeros(plaintexts.rows(), self.bits() / 2, random)?;
+        let zeros = self.zeros(plaintexts.rows(), self.exponent_bits(), random)?;
         Ok(self.embed(plaintexts).multiply(&zeros))
     }
 }

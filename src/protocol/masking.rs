@@ -73,7 +73,7 @@ impl Masker<'_> {
         plain: &[Wide],
         offset_bits: u32,
     ) -> Result<Packed> {
-        self.conceal_from(packs, slots, plain, offset_bits, self.key.bits())
+        self.conceal_from(packs, slots, plain, offset_bits, self.key.order_bits())
     }
 
     /// As [`Masker::conceal`] where the exponents of h_s in the packs are below `2^random_bits`: σ
@@ -86,7 +86,7 @@ impl Masker<'_> {
         offset_bits: u32,
         random_bits: u32,
     ) -> Result<Packed> {
-        let bits = random_bits.min(self.key.bits()) + self.sigma;
+        let bits = random_bits.min(self.key.order_bits()) + self.sigma;
         let plain = slots.pack(&rows(plain), self.key.modulus().width());
         let masked = packs.multiply(&self.key.embed(&plain));
         Ok(Packed {

@@ -5,6 +5,7 @@ use smlp::paillier::DEFAULT_KEY_BITS;
 use smlp::{Result, Security};
 
 use crate::init::NetworkArguments;
+use crate::keygen::exponents;
 use crate::outcome::Outcome;
 use crate::train::rounded;
 
@@ -34,6 +35,10 @@ pub struct Arguments {
     #[arg(long, default_value_t = DEFAULT_KEY_BITS)]
     bits: u32,
 
+    /// As for `smlp keygen`.
+    #[arg(long)]
+    short_exponents: bool,
+
     /// Statistical security in bits.
     #[arg(long, default_value_t = smlp::protocol::DEFAULT_SIGMA)]
     sigma: u32,
@@ -49,6 +54,7 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
         batch_size: arguments.batch_size,
         epochs: arguments.epochs,
         key_bits: arguments.bits,
+        exponents: exponents(arguments.short_exponents),
         sigma: arguments.sigma,
     };
     let security = match arguments.allow_insecure {

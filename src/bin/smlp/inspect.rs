@@ -52,13 +52,15 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
             outcome
                 .with("key", key.id().to_hex())
                 .with("bits", key.bits())
+                .with("exponent_bits", key.exponent_bits())
                 .with("foreign", key.is_foreign())
         }
-        (Kind::PrivateKey, _) => {
+        (Kind::PrivateKey | Kind::ShortPrivateKey, _) => {
             let key = keys.private(path)?;
             outcome
                 .with("key", key.public().id().to_hex())
                 .with("bits", key.public().bits())
+                .with("exponent_bits", key.public().exponent_bits())
         }
         (Kind::IntegerTensor, _) => {
             let tensor = IntegerTensor::from_bytes(&files::read(path)?)

@@ -229,8 +229,8 @@ fn cross_products(
     let packs = measure(Phase::MultiExponentiation, terms, || {
         products_of_packs(factor, &other.masks, other.mask_bits, other.per_line)
     });
-    // A factor's ciphertexts are fresh: their random exponents have half the length of N.
-    let random_bits = masker.key.bits() / 2 + other.mask_bits + ceil_log2(factor.lines) + 1;
+    // A factor's ciphertexts are fresh, so that the length of their random exponents is known.
+    let random_bits = masker.key.exponent_bits() + other.mask_bits + ceil_log2(factor.lines) + 1;
     masker.conceal_from(&packs, slots, plain, offset_bits, random_bits)
 }
 

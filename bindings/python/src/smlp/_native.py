@@ -84,6 +84,7 @@ _STATUS_FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "smlp_public_key_from_modulus": (_DATA, _SIZE, _U32, _out(PUBLIC_KEY)),
     "smlp_public_key_modulus": (PUBLIC_KEY, _out(BYTES)),
     "smlp_public_key_bits": (PUBLIC_KEY, _out(_U32)),
+    "smlp_public_key_exponent_bits": (PUBLIC_KEY, _out(_U32)),
     "smlp_public_key_id": (PUBLIC_KEY, _DATA),
     "smlp_public_key_is_foreign": (PUBLIC_KEY, _out(_BOOL)),
     "smlp_public_key_to_bytes": (PUBLIC_KEY, _out(BYTES)),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ._native import bytes_of, create, lib, unsigned, value_of
+from .keys import key_flags
 from .mlp import network_options
 
 
@@ -53,12 +54,14 @@ def estimate(
     fraction_bits: int = 16,
     weight_bits: int | None = None,
     activation_bits: int | None = None,
+    short_exponents: bool = False,
     allow_insecure: bool = False,
 ) -> Estimate:
     """Measures two steps of a job: random numbers, a throw-away key, both parties in this process.
 
     Takes as long as these steps and the key. The network's arguments are those of
-    :class:`smlp.MLP`; ``rows`` is the size of the data set.
+    :class:`smlp.MLP`, ``short_exponents`` is that of :func:`smlp.keygen`; ``rows`` is the size of the
+    data set.
     """
     options = network_options(layers, activations, fraction_bits, weight_bits, activation_bits)
     job = (
@@ -68,7 +71,8 @@ def estimate(
         unsigned("key_bits", key_bits),
         unsigned("sigma", sigma),
     )
-    handle = create(lib.smlp_estimate_new, options, *job, int(allow_insecure))
+    flags = key_flags(allow_insecure, short_exponents)
+    handle = create(lib.smlp_estimate_new, options, *job, flags)
     names = [name for name in Estimate.__dataclass_fields__ if name != "text"]
     values = {
         name: value_of(lib.smlp_estimate_number, handle, which) for which, name in enumerate(names)
