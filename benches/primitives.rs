@@ -13,7 +13,7 @@ use rug::ops::RemRounding;
 use smlp::modular::exponentiation::{Exponents, power};
 use smlp::modular::{Limbs, Modulus, Residues, Ring, backend, integer_from_limbs, limbs_of};
 use smlp::random::Random;
-use smlp::{Encrypt, EncryptedTensor, IntegerTensor, PrivateKey, Security};
+use smlp::{Encrypt, EncryptedTensor, ExponentLength, IntegerTensor, PrivateKey, Security};
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
@@ -175,9 +175,23 @@ fn modexp(bench: &mut Bench) {
     }
 }
 
+/// The size of a key, and whether it has short exponents, in names of cases.
+fn size(key: &PrivateKey) -> String {
+    let public = key.public();
+    match public.has_short_exponents() {
+        false => public.bits().to_string(),
+        true => format!("{} short exponents", public.bits()),
+    }
+}
+
+/// Targets are for keys of the usual kind.
+fn target(key: &PrivateKey, ratio: f64) -> Option<f64> {
+    (!key.public().has_short_exponents()).then_some(ratio)
+}
+
 fn encryption(bench: &mut Bench, key: &PrivateKey) {
     let (public, count, random) = (key.public(), 64, Random::os());
-    let bits = public.bits() as usize;
+    let (bits, size) = (public.bits() as usize, size(key));
     let n = integer_from_limbs(public.modulus().limbs());
     let square = Integer::from(n.square_ref());
     let r = random_integer(bits) % &n;
@@ -186,14 +200,22 @@ fn encryption(bench: &mut Bench, key: &PrivateKey) {
     };
     let plaintexts = random.limbs(count, bits - 1).expect("randomness");
     bench.compare(
-        (&format!("encryption {bits}, key holder"), "", Some(80.0)),
+        (
+            &format!("encryption {size}, key holder"),
+            "",
+            target(key, 80.0),
+        ),
         (count, || {
             black_box(key.encrypt(&plaintexts, &random).expect("fits").limbs());
         }),
         ("r^N mod N²", powm),
     );
     bench.compare(
-        (&format!("encryption {bits}, public key"), "", Some(60.0)),
+        (
+            &format!("encryption {size}, public key"),
+            "",
+            target(key, 60.0),
+        ),
         (count, || {
             black_box(public.encrypt(&plaintexts, &random).expect("fits").limbs());
         }),
@@ -201,9 +223,9 @@ fn encryption(bench: &mut Bench, key: &PrivateKey) {
     );
     let ciphertexts = key.encrypt(&plaintexts, &random).expect("fits");
     bench.compare(
-        (&format!("re-randomisation {bits}"), "", Some(50.0)),
+        (&format!("re-randomisation {size}"), "", target(key, 50.0)),
         (count, || {
-            let fresh = public.rerandomize(&ciphertexts, public.bits() + SIGMA, &random);
+            let fresh = public.rerandomize(&ciphertexts, public.order_bits() + SIGMA, &random);
             black_box(fresh.expect("randomness").limbs());
         }),
         ("r^N mod N²", powm),
@@ -265,7 +287,7 @@ fn decryption(bench: &mut Bench, key: &PrivateKey) {
     let plaintexts = random.limbs(count, bits - 1).expect("randomness");
     let ciphertexts = key.encrypt(&plaintexts, &random).expect("fits");
     bench.compare(
-        (&format!("decryption {bits}"), "", Some(8.0)),
+        (&format!("decryption {}", size(key)), "", target(key, 8.0)),
         (count, || {
             black_box(key.decrypt(&ciphertexts).expect("valid"));
         }),
@@ -344,9 +366,17 @@ fn main() {
     modexp(&mut bench);
     let key = |bits| PrivateKey::generate(bits, Security::Required).expect("randomness");
     let (small, large) = (key(2048), key(3072));
-    encryption(&mut bench, &small);
-    decryption(&mut bench, &small);
-    decryption(&mut bench, &large);
+    let short = |bits| {
+        PrivateKey::generate_as(bits, ExponentLength::Short, Security::Required)
+            .expect("randomness")
+    };
+    let (small_short, large_short) = (short(2048), short(3072));
+    for key in [&small, &small_short] {
+        encryption(&mut bench, key);
+    }
+    for key in [&small, &large, &small_short, &large_short] {
+        decryption(&mut bench, key);
+    }
     products(&mut bench, &small);
     bench.report();
 }

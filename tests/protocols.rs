@@ -5,12 +5,20 @@ mod common;
 use common::Parties;
 use proptest::prelude::*;
 use smlp::random::Random;
-use smlp::{Arithmetic, Division, EncryptedTensor, Error, IntegerTensor};
+use smlp::{
+    Arithmetic, Division, Encrypt, EncryptedTensor, Error, ExponentLength, IntegerTensor,
+    PublicKey, Security,
+};
+use std::cell::Cell;
 use std::sync::OnceLock;
 
+/// Both kinds of keys, by turns.
 fn parties() -> &'static Parties {
-    static PARTIES: OnceLock<Parties> = OnceLock::new();
-    PARTIES.get_or_init(|| Parties::new(512, 40))
+    static PARTIES: OnceLock<[Parties; 2]> = OnceLock::new();
+    thread_local!(static TURN: Cell<usize> = const { Cell::new(0) });
+    let turn = TURN.replace(1 - TURN.get());
+    let kinds = [ExponentLength::Half, ExponentLength::Short];
+    &PARTIES.get_or_init(|| kinds.map(|kind| Parties::with(512, kind, 40)))[turn]
 }
 
 fn plain(divisor: u64, scale_drop: u32) -> Division<'static> {
@@ -184,8 +192,9 @@ fn the_bound_fits_and_one_past_it_is_refused() {
 
 #[test]
 fn real_keys_agree_too() {
-    for bits in [2048, 3072] {
-        let p = Parties::new(bits, 64);
+    let (half, short) = (ExponentLength::Half, ExponentLength::Short);
+    for (bits, exponents) in [(2048, half), (3072, half), (2048, short), (3072, short)] {
+        let p = Parties::with(bits, exponents, 64);
         let (x, y) = (tensor(&[2, 3], 20, 5), tensor(&[3, 2], 20, 9));
         let (ex, ey) = (p.encrypt(&x), p.encrypt(&y));
         let product = p.session.matmul(&ex, &ey).unwrap();
@@ -227,19 +236,26 @@ fn empty_tensors_need_no_question() {
 
 #[test]
 fn foreign_ciphertexts_are_refreshed_before_use() {
-    let p = parties();
-    let x = IntegerTensor::from_i64(&[3], &[5, -6, 7], None).unwrap();
-    let (each, bytes) = p.encrypt(&x).to_ciphertexts().unwrap();
-    let foreign =
-        smlp::EncryptedTensor::from_ciphertexts(&bytes, each, &[3], 0, 56, p.session.p1().key())
-            .unwrap();
-    let error = p.session.p1().multiply(&foreign, &foreign).unwrap_err();
-    assert!(error.to_string().contains("refresh"), "{error}");
-    p.same(&p.session.refresh(&foreign).unwrap(), &x);
-    p.same(
-        &p.session.multiply(&foreign, &foreign).unwrap(),
-        &p.clear.multiply(&x, &x).unwrap(),
-    );
+    for p in [parties(), parties()] {
+        let x = IntegerTensor::from_i64(&[3], &[5, -6, 7], None).unwrap();
+        // Who knows the modulus alone encrypts with ϱ^N, outside the group that h_s generates.
+        let public = p.key.public();
+        let other = PublicKey::from_modulus(&public.modulus_bytes(), Security::AllowInsecure);
+        let theirs = EncryptedTensor::encrypt(&x, &other.unwrap(), &Random::os()).unwrap();
+        for encrypted in [p.encrypt(&x), theirs] {
+            let (each, bytes) = encrypted.to_ciphertexts().unwrap();
+            let foreign =
+                EncryptedTensor::from_ciphertexts(&bytes, each, &[3], 0, 56, public).unwrap();
+            p.same(&foreign, &x);
+            let error = p.session.p1().multiply(&foreign, &foreign).unwrap_err();
+            assert!(error.to_string().contains("refresh"), "{error}");
+            p.same(&p.session.refresh(&foreign).unwrap(), &x);
+            p.same(
+                &p.session.multiply(&foreign, &foreign).unwrap(),
+                &p.clear.multiply(&x, &x).unwrap(),
+            );
+        }
+    }
 }
 
 #[test]

@@ -7,8 +7,8 @@ use smlp::mlp::{Mlp, seed_from_number};
 use smlp::random::Random;
 use smlp::tensor::Storage;
 use smlp::{
-    Activation, EncryptedMlp, EncryptedTensor, FitOptions, IntegerMlp, IntegerTensor, MlpConfig,
-    TrainFor,
+    Activation, EncryptedMlp, EncryptedTensor, ExponentLength, FitOptions, IntegerMlp,
+    IntegerTensor, MlpConfig, TrainFor,
 };
 use std::ops::ControlFlow;
 
@@ -86,7 +86,10 @@ fn xor_equals_its_twin_at_a_real_key_size() {
     let config = MlpConfig::relu(&[2, 10, 2])
         .with_fraction_bits(8)
         .with_bits(11, 13);
-    train_both(&Parties::new(2048, 64), config, 4, 4, 1, 0.2);
+    for exponents in [ExponentLength::Half, ExponentLength::Short] {
+        let p = Parties::with(2048, exponents, 64);
+        train_both(&p, config.clone(), 4, 4, 1, 0.2);
+    }
 }
 
 #[test]

@@ -27,14 +27,15 @@ def check(got, wanted):
         raise AssertionError(f"wrong result: {str(got)[:60]} instead of {str(wanted)[:60]}")
 
 
-def smlp():
+def smlp(short_exponents):
     import smlp as library
 
-    key = library.keygen(BITS)
+    key = library.keygen(BITS, short_exponents=short_exponents)
     data = library.encrypt(key, VALUES)
     library.encrypt(key.public, VALUES[:1])  # makes the tables
     opened = lambda c: c.decrypt(key.private)  # noqa: E731
-    return f"smlp, {library.backend()}", {
+    kind = ", short exponents" if short_exponents else ""
+    return f"smlp, {library.backend()}{kind}", {
         "encrypt": (COUNT, lambda: library.encrypt(key.public, VALUES), opened, VALUES),
         "encrypt, key holder": (COUNT, lambda: library.encrypt(key, VALUES), opened, VALUES),
         "decrypt": (COUNT, lambda: opened(data), None, VALUES),
@@ -116,7 +117,8 @@ def ipcl():
 
 
 LIBRARIES = {
-    "smlp": smlp,
+    "smlp": lambda: smlp(False),
+    "smlp-short": lambda: smlp(True),
     "python-paillier": python_paillier,
     "heu": lambda: heu("ZPaillier"),
     "heu-ipcl": lambda: heu("IPCL"),

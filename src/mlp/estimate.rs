@@ -217,12 +217,17 @@ impl fmt::Display for Estimate {
         let Job {
             rows,
             key_bits,
+            exponents,
             sigma,
             ..
         } = self.job;
+        let kind = match exponents {
+            ExponentLength::Half => "",
+            ExponentLength::Short => " with short exponents",
+        };
         writeln!(
             f,
-            "data: {rows} rows in {} ciphertexts of {key_bits}-bit keys, {:.1} MB",
+            "data: {rows} rows in {} ciphertexts of {key_bits}-bit keys{kind}, {:.1} MB",
             self.data_ciphertexts,
             self.data_bytes as f64 / 1e6
         )?;

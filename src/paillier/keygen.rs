@@ -375,6 +375,48 @@ mod tests {
         cost(&key, &mixed);
     }
 
+    /// What P2 sees of a re-randomised ciphertext: which power of h_s it is, in the part of the group that
+    /// has the order f.
+    #[test]
+    fn rerandomised_ciphertexts_are_uniform_in_the_subgroup() {
+        let key = short(64);
+        let public = key.public();
+        let p = key.primes().0;
+        let h_s = integer_from_limbs(public.h_s().unwrap().row(0)) % &p;
+        let is_order = |f: &u32| {
+            let order = Integer::from(&p - 1u32);
+            order.is_divisible_u(*f) && h_s.clone().pow_mod(&(order / f), &p).unwrap() != 1
+        };
+        let f = (128..256).find(|f| is_prime(&Integer::from(*f)) && is_order(f));
+        let f = f.expect("the order of the subgroup has eight bits");
+        let random = Random::os();
+        let samples = 100 * f as usize;
+        let one = public.embed(&Limbs::zeros(samples, 1));
+        // Pearson's statistic has the mean f − 1 and the deviation √(2(f − 1)).
+        let deviation = |bits: u32| {
+            let hidden = public.rerandomize(&one, bits, &random).unwrap();
+            let mut counts = std::collections::HashMap::new();
+            let exponent = Integer::from(&p - 1u32) / f;
+            for i in 0..samples {
+                let c = integer_from_limbs(hidden.row(i)) % &p;
+                *counts
+                    .entry(c.pow_mod(&exponent, &p).unwrap())
+                    .or_insert(0.0) += 1.0;
+            }
+            assert!(counts.len() <= f as usize);
+            let expected = samples as f64 / f64::from(f);
+            let missing = (f as usize - counts.len()) as f64 * expected;
+            let found: f64 = counts.values().map(|c: &f64| (c - expected).powi(2)).sum();
+            let statistic = found / expected + missing;
+            (statistic - f64::from(f - 1)) / (2.0 * f64::from(f - 1)).sqrt()
+        };
+        let wide = deviation(public.order_bits() + 40);
+        assert!(wide.abs() < 6.0, "{wide}");
+        // The test would notice exponents that are not longer than the order.
+        let narrow = deviation(8);
+        assert!(narrow > 6.0, "{narrow}");
+    }
+
     #[test]
     fn keys_with_wrong_short_exponents_are_refused() {
         let (key, other) = (short(256), short(256));

@@ -132,8 +132,9 @@ impl PublicKey {
         self.0.short.is_some()
     }
 
-    /// The order of h_s is below 2 to that: exponents of σ bits more are statistically uniform.
-    pub(crate) fn order_bits(&self) -> u32 {
+    /// The order of h_s is below 2 to that: powers with exponents of σ bits more are statistically
+    /// uniform.
+    pub fn order_bits(&self) -> u32 {
         self.0.short.map_or(self.bits(), |bits| bits + 1)
     }
 
@@ -204,6 +205,8 @@ impl PublicKey {
     fn zeros(&self, count: usize, bits: u32, random: &Random) -> Result<Residues> {
         match self.h_s() {
             Some(h_s) => {
+                // More bits would hide nothing more.
+                let bits = bits.min(self.order_bits() + MAX_SIGMA);
                 let alpha = random.limbs(count, bits as usize)?;
                 Ok(self.comb(h_s).power(&alpha, bits as usize))
             }
@@ -227,8 +230,8 @@ impl PublicKey {
         Ok(power(&rho, &Exponents::new(&n, self.bits() as usize)))
     }
 
-    /// Multiplies each ciphertext by h_s^α, α uniform of `bits` bits, at most [`MAX_SIGMA`] more than the
-    /// order of h_s has.
+    /// Multiplies each ciphertext by h_s^α, α uniform of `bits` bits, at most [`MAX_SIGMA`] more than
+    /// [`PublicKey::order_bits`].
     ///
     /// P2 knows the factors of N, so it could read out of a random part how a ciphertext was made;
     /// what P1 sends to P2 goes through here. α of σ bits more than the order of h_s makes the random part

@@ -71,6 +71,9 @@ static void versions(void) {
 static void keys(const smlp_private_key *key, const char *folder) {
   smlp_private_key *other = NULL;
   FAILS(SMLP_INSECURE, smlp_private_key_generate(KEY_BITS, 0, &other));
+  FAILS(SMLP_INSECURE, smlp_private_key_generate(KEY_BITS, SMLP_SHORT_EXPONENTS, &other));
+  FAILS(SMLP_INVALID_ARGUMENT, smlp_private_key_generate(KEY_BITS, 4, &other));
+  FAILS(SMLP_INVALID_ARGUMENT, smlp_private_key_load("none", SMLP_SHORT_EXPONENTS, &other));
   REQUIRE(other == NULL);
 
   smlp_bytes *bytes = NULL;
@@ -92,6 +95,8 @@ static void keys(const smlp_private_key *key, const char *folder) {
   uint32_t bits = 0;
   OK(smlp_public_key_bits(public_key, &bits));
   REQUIRE(bits == KEY_BITS);
+  OK(smlp_public_key_exponent_bits(public_key, &bits));
+  REQUIRE(bits == KEY_BITS / 2);
   path = in_folder(folder, "c.public");
   OK(smlp_public_key_save(public_key, path));
   OK(smlp_public_key_load(path, SMLP_ALLOW_INSECURE, &copy));

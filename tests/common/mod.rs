@@ -4,8 +4,8 @@
 use smlp::fixed::RoundingStream;
 use smlp::random::Random;
 use smlp::{
-    Clear, Encrypt, EncryptedTensor, InProcess, IntegerTensor, P1, P2, PrivateKey, Security,
-    Session,
+    Clear, Encrypt, EncryptedTensor, ExponentLength, InProcess, IntegerTensor, P1, P2, PrivateKey,
+    Security, Session,
 };
 use std::sync::Arc;
 
@@ -18,7 +18,11 @@ pub struct Parties {
 
 impl Parties {
     pub fn new(bits: u32, sigma: u32) -> Self {
-        let key = PrivateKey::generate(bits, Security::AllowInsecure).unwrap();
+        Self::with(bits, ExponentLength::Half, sigma)
+    }
+
+    pub fn with(bits: u32, exponents: ExponentLength, sigma: u32) -> Self {
+        let key = PrivateKey::generate_as(bits, exponents, Security::AllowInsecure).unwrap();
         let p1 = P1::new(key.public().clone(), sigma).unwrap();
         let clear = Clear::new(RoundingStream::from_seed(*p1.rounding().seed()));
         let p2 = InProcess::new(Arc::new(P2::new(key.clone())));

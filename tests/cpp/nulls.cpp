@@ -172,6 +172,7 @@ int main() {
   NULLS(smlp_public_key_from_modulus, data, 40, 0, &out_public);
   NULLS(smlp_public_key_modulus, public_key, &bytes);
   NULLS(smlp_public_key_bits, public_key, &number);
+  NULLS(smlp_public_key_exponent_bits, public_key, &number);
   NULLS(smlp_public_key_id, public_key, byte);
   NULLS(smlp_public_key_is_foreign, public_key, &flag);
   NULLS(smlp_public_key_to_bytes, public_key, &bytes);

@@ -183,6 +183,7 @@ def arguments(task: Task, description: str) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--bits", type=int, default=2048, help="key size")
+    parser.add_argument("--short-exponents", action="store_true", help="of the key: faster")
     parser.add_argument("--sigma", type=int, default=40, help="bits of statistical security")
     parser.add_argument("--epochs", type=int, default=task.epochs)
     parser.add_argument("--limit-steps", type=int, help="stop after so many steps")
@@ -212,7 +213,7 @@ def owner(task: Task, options: argparse.Namespace) -> Job:
         private = smlp.PrivateKey.load(key_file)
         key = smlp.KeyPair(private.public, private)
     else:
-        key = smlp.keygen(options.bits)
+        key = smlp.keygen(options.bits, short_exponents=options.short_exponents)
         if key_file is not None:
             key.private.save(key_file)
     if saved is not None and saved.exists():

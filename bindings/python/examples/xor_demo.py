@@ -61,7 +61,7 @@ class Curve:
 def main() -> int:
     """Runs the job and prints what it cost."""
     options = arguments()
-    key = smlp.keygen(options.bits)
+    key = smlp.keygen(options.bits, short_exponents=options.short_exponents)
     inputs, labels = xor(options.samples, options.seed)
     print(f"{key.public.bits}-bit key, sigma {options.sigma}, arithmetic: {smlp.backend()}")
 
@@ -103,6 +103,7 @@ def arguments() -> argparse.Namespace:
     """The command line. The defaults were chosen with the twin: one epoch reaches 1.0."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bits", type=int, default=2048, help="key size")
+    parser.add_argument("--short-exponents", action="store_true", help="of the key: faster")
     parser.add_argument("--sigma", type=int, default=64, help="bits of statistical security")
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=40)
