@@ -4,6 +4,7 @@
 mod access;
 mod hostile;
 mod hosts;
+mod keys;
 mod network_between;
 mod page;
 mod scene;

@@ -38,6 +38,29 @@ def test_small_keys_need_permission():
         smlp.keygen(2048.0)
 
 
+def test_short_exponents():
+    public, private = smlp.keygen(512, allow_insecure=True, short_exponents=True)
+    assert (public.bits, public.exponent_bits) == (512, 128)
+    assert smlp.keygen(512, allow_insecure=True).public.exponent_bits == 256
+    x = smlp.encrypt(public, [1.5, -2.0])
+    assert x.decrypt(private).tolist() == [1.5, -2.0]
+    for copied in (
+        smlp.PrivateKey.from_bytes(private.to_bytes(), allow_insecure=True).public,
+        smlp.PublicKey.from_bytes(public.to_bytes(), allow_insecure=True),
+    ):
+        assert (copied, copied.exponent_bits) == (public, 128)
+    # Others know the modulus alone; what they encrypt can be decrypted all the same.
+    theirs = smlp.PublicKey.from_modulus(public.n, allow_insecure=True)
+    assert theirs.exponent_bits == 512
+    numbers = smlp.encrypt(theirs, [7, -8])
+    back = smlp.EncryptedTensor.from_ciphertexts(public, numbers.ciphertexts())
+    assert back.decrypt(private).tolist() == [7, -8]
+    with pytest.raises(smlp.InsecureError):
+        smlp.keygen(512, short_exponents=True)
+    with pytest.raises(TypeError):
+        smlp.keygen(2048, False, True)
+
+
 def test_bytes(key):
     public = smlp.PublicKey.from_bytes(key.public.to_bytes(), allow_insecure=True)
     private = smlp.PrivateKey.from_bytes(bytearray(key.private.to_bytes()), allow_insecure=True)

@@ -8,9 +8,9 @@ import pytest
 import smlp
 
 
-@pytest.fixture(scope="module")
-def pair():
-    return smlp.keygen(2048)
+@pytest.fixture(scope="module", params=[False, True], ids=["usual", "short"])
+def pair(request):
+    return smlp.keygen(2048, short_exponents=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,10 @@ def test_products_are_divided_at_once(pair, session):
 
 def test_an_estimate_tells_what_a_session_then_counts(pair, session):
     form = {"fraction_bits": 8, "weight_bits": 12, "activation_bits": 12}
-    told = smlp.estimate([4, 6, 2], rows=16, batch_size=8, key_bits=2048, sigma=40, **form)
+    short = pair.public.exponent_bits == 448
+    job = {"rows": 16, "batch_size": 8, "key_bits": 2048, "short_exponents": short, "sigma": 40}
+    told = smlp.estimate([4, 6, 2], **job, **form)
+    assert ("short exponents" in str(told)) == short
     assert (told.steps, told.step_rounds) == (2, 8)
     assert told.seconds > 0
     assert "P2 decryption" in str(told)

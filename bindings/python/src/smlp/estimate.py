@@ -60,8 +60,8 @@ def estimate(
     """Measures two steps of a job: random numbers, a throw-away key, both parties in this process.
 
     Takes as long as these steps and the key. The network's arguments are those of
-    :class:`smlp.MLP`, ``short_exponents`` is that of :func:`smlp.keygen`; ``rows`` is the size of the
-    data set.
+    :class:`smlp.MLP`, ``short_exponents`` is that of :func:`smlp.keygen`; ``rows`` is the size
+    of the data set.
     """
     options = network_options(layers, activations, fraction_bits, weight_bits, activation_bits)
     job = (

@@ -75,7 +75,7 @@ class PublicKey(NativeObject):
 
     @property
     def exponent_bits(self) -> int:
-        """Bits of the random exponent of an encryption: half of N's, or fewer (see :func:`keygen`)."""
+        """Bits of the random exponent of an encryption: half of N's, or fewer: :func:`keygen`."""
         return int(value_of(lib.smlp_public_key_exponent_bits, self._handle))
 
     @property
@@ -154,9 +154,9 @@ def keygen(
 ) -> KeyPair:
     """Makes a key pair with a modulus of ``bits`` bits (even).
 
-    With ``short_exponents`` the random parts of ciphertexts come from a subgroup of 448 bits (512 from
-    3072 bits of modulus on): training is about twice as fast, decryption four to five times (Ma, Han, Lei,
-    ACSAC 2021). That rests on one more assumption; see ``SECURITY.md``.
+    With ``short_exponents`` the random parts of ciphertexts come from a subgroup of 448 bits (512
+    from 3072 bits of modulus on): training is about twice as fast, decryption about four times
+    (Ma, Han, Lei, ACSAC 2021). That rests on one more assumption; see ``SECURITY.md``.
 
     Raises :class:`InsecureError` below 2048 bits unless ``allow_insecure``, which is for tests.
     """
