@@ -89,15 +89,45 @@ fn it_compiles_as_c_and_as_cxx_even_twice() {
             run(compiler, flags.iter().copied().chain(rest));
         }
     }
-    let binding = format!("-I{}", repository().join("bindings/cpp").display());
-    let twice = scratch.write(
-        "binding.cpp",
-        "#include \"smlp.hpp\"\n#include \"smlp.hpp\"\n",
-    );
+}
+
+/// Each header of the binding includes what it needs, and smlp.hpp includes every one.
+#[test]
+fn every_header_of_the_binding_compiles_alone_and_twice() {
+    let scratch = Scratch::new("binding");
+    let folder = repository().join("bindings/cpp");
+    let headers: BTreeSet<String> = std::fs::read_dir(folder.join("smlp"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".hpp"))
+        .map(|name| format!("smlp/{name}"))
+        .collect();
+    let umbrella = std::fs::read_to_string(folder.join("smlp.hpp")).unwrap();
+    let included = umbrella
+        .lines()
+        .filter_map(|line| line.strip_prefix("#include \"smlp/"))
+        .map(|rest| format!("smlp/{}", rest.split('"').next().unwrap()))
+        .collect();
+    assert_eq!(headers, included, "smlp.hpp includes every header");
+
+    let twice = |header: &str| {
+        let source = format!("#include \"{header}\"\n#include \"{header}\"\n");
+        scratch.write(&format!("{}.cpp", header.replace('/', "-")), &source)
+    };
+    let binding = format!("-I{}", folder.display());
+    let include = format!("-I{}", repository().join("include").display());
+    let compile = |standard: &str, network: &str, sources: &[String]| {
+        let flags = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"];
+        let rest = [standard, network, &include, &binding];
+        let sources = sources.iter().map(String::as_str);
+        run("g++", flags.into_iter().chain(rest).chain(sources));
+    };
+    let alone: Vec<String> = headers.iter().map(|header| twice(header)).collect();
+    compile("-std=c++17", "-DSMLP_NET", &alone);
+    let all = [twice("smlp.hpp")];
     for standard in ["-std=c++17", "-std=c++20"] {
         for network in ["-USMLP_NET", "-DSMLP_NET"] {
-            let rest = [standard, network, &include, &binding, &twice];
-            run("g++", flags.iter().copied().chain(rest));
+            compile(standard, network, &all);
         }
     }
 }

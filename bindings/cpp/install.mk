@@ -42,12 +42,13 @@ smlp_template = sed \
 .PHONY: install-native uninstall-native
 
 install-native:
-	install -d '$(smlp_lib)' '$(smlp_include)' '$(smlp_pkgconfig)' '$(smlp_cmake)' '$(smlp_licenses)'
+	install -d '$(smlp_lib)' '$(smlp_include)/smlp' '$(smlp_pkgconfig)' '$(smlp_cmake)' '$(smlp_licenses)'
 	install -m 755 '$(LIBRARIES)/libsmlp.so' '$(smlp_lib)/libsmlp.so.$(smlp_version)'
 	ln -sf libsmlp.so.$(smlp_version) '$(smlp_lib)/libsmlp.so.$(smlp_abi)'
 	ln -sf libsmlp.so.$(smlp_abi) '$(smlp_lib)/libsmlp.so'
 	install -m 644 '$(LIBRARIES)/libsmlp.a' '$(smlp_lib)/libsmlp.a'
 	install -m 644 '$(smlp_root)/include/smlp.h' '$(smlp_root)/bindings/cpp/smlp.hpp' '$(smlp_include)'
+	install -m 644 '$(smlp_root)'/bindings/cpp/smlp/*.hpp '$(smlp_include)/smlp'
 	@$(call smlp_template,smlp.pc,$(smlp_pkgconfig))
 	@$(call smlp_template,smlpConfig.cmake,$(smlp_cmake))
 	@$(call smlp_template,smlpConfigVersion.cmake,$(smlp_cmake))
@@ -58,4 +59,4 @@ uninstall-native:
 	rm -f '$(smlp_lib)/libsmlp.so' '$(smlp_lib)/libsmlp.so.$(smlp_abi)' \
 	  '$(smlp_lib)/libsmlp.so.$(smlp_version)' '$(smlp_lib)/libsmlp.a' \
 	  '$(smlp_include)/smlp.h' '$(smlp_include)/smlp.hpp' '$(smlp_pkgconfig)/smlp.pc'
-	rm -rf '$(smlp_cmake)' '$(smlp_licenses)'
+	rm -rf '$(smlp_include)/smlp' '$(smlp_cmake)' '$(smlp_licenses)'

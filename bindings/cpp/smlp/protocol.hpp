@@ -1,0 +1,111 @@
+/// The two parties, for those who carry the bytes between them themselves.
+#ifndef SMLP_PROTOCOL_HPP
+#define SMLP_PROTOCOL_HPP
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "smlp.h"
+
+#include "bytes.hpp"
+#include "error.hpp"
+#include "keys.hpp"
+#include "tensor.hpp"
+
+namespace smlp {
+
+/// Where the rounding of divisions comes from. Secret of P1: who knows it learns x mod d.
+using RoundingSeed = std::array<std::uint8_t, 32>;
+
+/// One interactive operation: send request() to P2, hand its answer to resume(), until that
+/// returns true. The first failure is final. A call on tensors without elements is done from the
+/// start: it has results and no request.
+class Call {
+ public:
+  explicit Call(smlp_call* handle) noexcept : handle_(handle) {}
+
+  /// What P2 has to see. Valid until resume().
+  ByteView request() const {
+    const std::uint8_t* data = nullptr;
+    std::size_t len = 0;
+    detail::check(smlp_call_request(handle_.get(), &data, &len));
+    return {data, len};
+  }
+  /// Takes P2's answer. True: results are there; false: another request is.
+  bool resume(ByteView reply) {
+    return detail::output<bool>(smlp_call_resume, handle_.get(), reply.data(), reply.size());
+  }
+  Tensor result(std::size_t index = 0) const {
+    return Tensor(detail::output<smlp_tensor*>(smlp_call_result, handle_.get(), index));
+  }
+
+ private:
+  detail::Handle<smlp_call, smlp_call_free> handle_;
+};
+
+/// The compute server: starts calls, for those who carry the bytes themselves.
+class P1 {
+ public:
+  /// `sigma`: statistical security in bits of each mask, 40 to 128; 0 takes the default of 64.
+  explicit P1(const PublicKey& key, std::uint32_t sigma = 0)
+      : handle_(detail::output<smlp_p1*>(smlp_p1_new, key.get(), sigma)) {}
+
+  RoundingSeed rounding_seed() const {
+    RoundingSeed seed{};
+    detail::check(smlp_p1_rounding_seed(get(), seed.data()));
+    return seed;
+  }
+
+  Call multiply(const Tensor& left, const Tensor& right) const {
+    return start(smlp_p1_multiply, left.get(), right.get());
+  }
+  Call matmul(const Tensor& left, const Tensor& right) const {
+    return start(smlp_p1_matmul, left.get(), right.get());
+  }
+  /// (x + r) // divisor with r uniform in [0, divisor): unbiased rounding. The scale falls by
+  /// `scale_drop` bits.
+  Call divide(const Tensor& tensor, std::uint64_t divisor, std::uint32_t scale_drop = 0) const {
+    return start(smlp_p1_divide, tensor.get(), divisor, scale_drop);
+  }
+  /// Result 0 is max(x, 0), result 1 its derivative.
+  Call relu(const Tensor& tensor) const { return start(smlp_p1_relu, tensor.get()); }
+  Call select(const Tensor& bits, const Tensor& tensor) const {
+    return start(smlp_p1_select, bits.get(), tensor.get());
+  }
+  Call maximum(const Tensor& left, const Tensor& right) const {
+    return start(smlp_p1_maximum, left.get(), right.get());
+  }
+  /// Fresh encryptions of the same values; what foreign ciphertexts need first.
+  Call refresh(const Tensor& tensor) const { return start(smlp_p1_refresh, tensor.get()); }
+
+  const smlp_p1* get() const noexcept { return handle_.get(); }
+
+ private:
+  template <class Function, class... Arguments>
+  Call start(Function function, Arguments... arguments) const {
+    return Call(detail::output<smlp_call*>(function, get(), arguments...));
+  }
+
+  detail::Handle<smlp_p1, smlp_p1_free> handle_;
+};
+
+/// The key server: answers P1's masked questions. Keeps no state between answers.
+class P2 {
+ public:
+  explicit P2(const PrivateKey& key) : handle_(detail::output<smlp_p2*>(smlp_p2_new, key.get())) {}
+
+  Bytes answer(ByteView request) const {
+    return Bytes(detail::output<smlp_bytes*>(smlp_p2_answer, get(), request.data(),
+                                             request.size()));
+  }
+
+  const smlp_p2* get() const noexcept { return handle_.get(); }
+
+ private:
+  detail::Handle<smlp_p2, smlp_p2_free> handle_;
+};
+
+}  // namespace smlp
+
+#endif  // SMLP_PROTOCOL_HPP

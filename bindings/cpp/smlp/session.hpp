@@ -1,0 +1,122 @@
+/// The operations that need both parties, each in one call.
+#ifndef SMLP_SESSION_HPP
+#define SMLP_SESSION_HPP
+
+#include <cstdint>
+#include <memory>
+
+#include "smlp.h"
+
+#include "error.hpp"
+#include "protocol.hpp"
+#include "tensor.hpp"
+#include "transport.hpp"
+
+namespace smlp {
+
+/// What a session has done so far.
+struct Statistics {
+  std::uint64_t rounds;
+  std::uint64_t bytes_sent;
+  std::uint64_t bytes_received;
+  std::uint64_t p1_operations;
+  std::uint64_t p2_operations;
+  std::uint64_t p1_nanoseconds;
+  /// Time of P2 and of the wire.
+  std::uint64_t exchange_nanoseconds;
+  /// m: P2's advantage is at most m · 2^-sigma.
+  std::uint64_t masked_values;
+};
+
+/// max(x, 0), and 1 where x >= 0, else 0.
+struct ReluResult {
+  Tensor value;
+  Tensor derivative;
+};
+
+/// The operations that need both parties, on encrypted tensors over a transport; or their clear
+/// twin, the same integers on clear tensors and without any partner.
+class Session {
+ public:
+  Session(const P1& p1, const Transport& transport)
+      : exchange_(transport.exchange_),
+        handle_(detail::output<smlp_session*>(smlp_session_new, p1.get(), transport.get())) {}
+
+  /// The clear twin, rounding by a seed of the operating system's generator or by a given one.
+  static Session clear() {
+    return Session(detail::output<smlp_session*>(smlp_session_new_clear, nullptr));
+  }
+  static Session clear(const RoundingSeed& seed) {
+    return Session(detail::output<smlp_session*>(smlp_session_new_clear, seed.data()));
+  }
+
+  bool is_encrypted() const { return detail::output<bool>(smlp_session_is_encrypted, get()); }
+
+  Tensor multiply(const Tensor& left, const Tensor& right) const {
+    return run(smlp_session_multiply, left.get(), right.get());
+  }
+  Tensor matmul(const Tensor& left, const Tensor& right) const {
+    return run(smlp_session_matmul, left.get(), right.get());
+  }
+  /// (left @ right + r) // divisor at once; the scale falls by scale_drop.
+  Tensor matmul_divide(const Tensor& left, const Tensor& right, std::uint64_t divisor,
+                       std::uint32_t scale_drop = 0) const {
+    return run(smlp_session_matmul_divide, left.get(), right.get(), divisor, scale_drop);
+  }
+  /// (x + r) // divisor with r uniform in [0, divisor); the scale stays.
+  Tensor divide(const Tensor& tensor, std::uint64_t divisor) const {
+    return run(smlp_session_divide, tensor.get(), divisor);
+  }
+  /// Divides by 2^bits and drops as many fraction bits.
+  Tensor rescale(const Tensor& tensor, std::uint32_t bits) const {
+    return run(smlp_session_rescale, tensor.get(), bits);
+  }
+  ReluResult relu(const Tensor& tensor) const {
+    smlp_tensor* value = nullptr;
+    smlp_tensor* derivative = nullptr;
+    detail::check(smlp_session_relu(get(), tensor.get(), &value, &derivative));
+    return {Tensor(value), Tensor(derivative)};
+  }
+  /// bits · x for a tensor of zeros and ones.
+  Tensor select(const Tensor& bits, const Tensor& tensor) const {
+    return run(smlp_session_select, bits.get(), tensor.get());
+  }
+  Tensor maximum(const Tensor& left, const Tensor& right) const {
+    return run(smlp_session_maximum, left.get(), right.get());
+  }
+  Tensor refresh(const Tensor& tensor) const { return run(smlp_session_refresh, tensor.get()); }
+  /// The same values, one a ciphertext.
+  Tensor unpack(const Tensor& tensor) const { return run(smlp_session_unpack, tensor.get()); }
+
+  Statistics statistics() const {
+    return {statistic(SMLP_ROUNDS),
+            statistic(SMLP_BYTES_SENT),
+            statistic(SMLP_BYTES_RECEIVED),
+            statistic(SMLP_P1_OPERATIONS),
+            statistic(SMLP_P2_OPERATIONS),
+            statistic(SMLP_P1_NANOSECONDS),
+            statistic(SMLP_EXCHANGE_NANOSECONDS),
+            statistic(SMLP_MASKED_VALUES)};
+  }
+  std::uint64_t statistic(smlp_statistic which) const {
+    return detail::output<std::uint64_t>(smlp_session_statistic, get(), which);
+  }
+  void reset_statistics() const { detail::check(smlp_session_reset_statistics(get())); }
+
+  const smlp_session* get() const noexcept { return handle_.get(); }
+
+ private:
+  explicit Session(smlp_session* handle) noexcept : handle_(handle) {}
+
+  template <class Function, class... Arguments>
+  Tensor run(Function function, Arguments... arguments) const {
+    return Tensor(detail::output<smlp_tensor*>(function, get(), arguments...));
+  }
+
+  std::shared_ptr<Transport::Exchange> exchange_;  // outlives handle_
+  detail::Handle<smlp_session, smlp_session_free> handle_;
+};
+
+}  // namespace smlp
+
+#endif  // SMLP_SESSION_HPP
