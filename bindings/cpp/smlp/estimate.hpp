@@ -23,7 +23,8 @@ struct Job {
   std::uint32_t sigma = SMLP_DEFAULT_SIGMA;
 };
 
-/// What a job costs on this machine, from two steps of it: see smlp_estimate_new().
+/// What a job costs on this machine, from two steps of it: see smlp_estimate_new(). Its flags are
+/// those of PrivateKey::generate().
 class Estimate {
  public:
   Estimate(const MlpOptions& options, const Job& job, std::uint32_t flags = 0)

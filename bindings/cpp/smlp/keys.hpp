@@ -46,6 +46,10 @@ class PublicKey {
     return Bytes(detail::output<smlp_bytes*>(smlp_public_key_modulus, get()));
   }
   std::uint32_t bits() const { return detail::output<std::uint32_t>(smlp_public_key_bits, get()); }
+  /// Of the random exponent of an encryption: half of N's; fewer with SMLP_SHORT_EXPONENTS.
+  std::uint32_t exponent_bits() const {
+    return detail::output<std::uint32_t>(smlp_public_key_exponent_bits, get());
+  }
   KeyId id() const {
     KeyId id{};
     detail::check(smlp_public_key_id(get(), id.data()));
@@ -65,6 +69,7 @@ class PrivateKey {
  public:
   explicit PrivateKey(smlp_private_key* handle) noexcept : handle_(handle) {}
 
+  /// flags: SMLP_SHORT_EXPONENTS for faster keys, on one more assumption: see SECURITY.md.
   static PrivateKey generate(std::uint32_t bits = SMLP_DEFAULT_KEY_BITS, std::uint32_t flags = 0) {
     return PrivateKey(detail::output<smlp_private_key*>(smlp_private_key_generate, bits, flags));
   }
