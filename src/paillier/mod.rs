@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod half;
 mod key_id;
 mod keygen;
 mod private_key;
