@@ -211,6 +211,26 @@ fn keys_with_wrong_short_exponents_are_refused() {
 }
 
 #[test]
+fn every_flipped_bit_of_a_file_with_short_exponents_is_noticed() {
+    let key = short(64);
+    let (private, public) = (key.to_bytes(), key.public().to_bytes());
+    for at in 0..8 * private.len() {
+        let mut wrong = private.to_vec();
+        wrong[at / 8] ^= 1 << (at % 8);
+        let read = PrivateKey::from_bytes(&wrong, Security::AllowInsecure);
+        assert!(read.is_err(), "bit {at}");
+    }
+    // Another modulus, or another base, may be as good a public key; it must not do harm.
+    for at in 0..8 * public.len() {
+        let mut wrong = public.clone();
+        wrong[at / 8] ^= 1 << (at % 8);
+        if let Ok(key) = PublicKey::from_bytes(&wrong, Security::AllowInsecure) {
+            key.encrypt(&rows(&[1], 1), &Random::os()).unwrap();
+        }
+    }
+}
+
+#[test]
 fn real_keys_have_the_exponents_of_their_security_level() {
     for (bits, exponents) in [(2048, 448), (3072, 512), (7680, 768), (15360, 1024)] {
         assert_eq!(short_exponent_bits(bits), exponents);
