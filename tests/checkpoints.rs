@@ -186,3 +186,58 @@ fn a_failed_step_writes_nothing_and_the_next_call_counts_it() {
     net.fit(&clear(), &x, &y, &options(0), go_on).unwrap();
     assert_eq!(load(&path).counters(), failed);
 }
+
+/// What `kill -9` leaves in the middle of a save.
+#[test]
+fn a_save_writes_over_what_a_killed_one_left() {
+    let folder = Folder::new("stale");
+    let path = folder.file();
+    let stale = folder.0.join("net.smlp.partial");
+    std::fs::write(&stale, [7; 1000]).unwrap();
+    #[cfg(unix)]
+    std::fs::set_permissions(&stale, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    checkpoint::save(&path, b"whole").unwrap();
+    assert_eq!(*checkpoint::load(&path).unwrap(), b"whole");
+    assert_eq!(names(&folder), ["net.smlp"]);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        // A link in its place leads nowhere.
+        let other = folder.0.join("other");
+        std::fs::write(&other, b"untouched").unwrap();
+        std::os::unix::fs::symlink(&other, &stale).unwrap();
+        let error = checkpoint::save(&path, b"new").unwrap_err();
+        assert!(matches!(error, Error::Io { .. }), "{error}");
+        assert_eq!(std::fs::read(&other).unwrap(), b"untouched");
+    }
+}
+
+#[test]
+fn saves_at_the_same_time_leave_one_of_them_whole() {
+    let folder = Folder::new("together");
+    let path = folder.file();
+    std::thread::scope(|scope| {
+        for writer in 1..=4u8 {
+            let path = &path;
+            scope.spawn(move || {
+                for _ in 0..25 {
+                    // Of different lengths: a mixture of two would show.
+                    checkpoint::save(path, &vec![writer; 1000 * usize::from(writer)]).unwrap();
+                    let read = checkpoint::load(path).unwrap();
+                    let by = read[0];
+                    assert_eq!(*read, vec![by; 1000 * usize::from(by)]);
+                }
+            });
+        }
+    });
+    assert_eq!(names(&folder), ["net.smlp"]);
+}
+
+fn names(folder: &Folder) -> Vec<String> {
+    let entries = std::fs::read_dir(&folder.0).unwrap();
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}

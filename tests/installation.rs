@@ -1,25 +1,30 @@
 //! `make install` gives what CMake and pkg-config find, also after the installation was moved: the
-//! example is built and run by both.
+//! example is built and run by both. What torch compiles is there too, and all of it goes again.
 #![cfg(target_os = "linux")]
 
 mod native;
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use native::{Scratch, finish, libraries, repository, run};
 
 const ARGUMENTS: [&str; 4] = ["--bits", "512", "--steps", "2"];
 
-/// Installs into the scratch folder, then moves everything.
-fn installed(scratch: &Scratch, libdir: &str) -> String {
-    let first = scratch.file("first");
+fn make(target: &str, prefix: &str, libdir: &str) {
     let mut make = Command::new("make");
     make.current_dir(repository())
-        .args(["-f", "bindings/cpp/install.mk", "install-native"])
-        .arg(format!("PREFIX={first}"))
+        .args(["-f", "bindings/cpp/install.mk", target])
+        .arg(format!("PREFIX={prefix}"))
         .arg(format!("LIBDIR={libdir}"))
         .arg(format!("LIBRARIES={}", libraries().display()));
     finish(&mut make);
+}
+
+/// Installs into the scratch folder, then moves everything.
+fn installed(scratch: &Scratch, libdir: &str) -> String {
+    let first = scratch.file("first");
+    make("install-native", &first, libdir);
     let moved = scratch.file("moved here");
     std::fs::rename(first, &moved).unwrap();
     moved
@@ -110,4 +115,52 @@ fn pkg_config_finds_it() {
     assert!(loaded.contains("[libsmlp.so.0]"), "{loaded}");
     let loaded = run("readelf", ["-d", &scratch.file("static")]);
     assert!(!loaded.contains("libsmlp"), "{loaded}");
+}
+
+/// The torch extension can be built from the installation alone: test-pytorch does, where torch is.
+#[test]
+fn the_torch_extension_has_all_its_sources() {
+    let scratch = Scratch::new("extension");
+    let prefix = PathBuf::from(installed(&scratch, "lib"));
+    let folder = prefix.join("share/smlp/lltm");
+    for needed in ["setup.py", "lltm.cpp"] {
+        assert!(folder.join(needed).is_file(), "{needed}");
+    }
+    let mut includes = 0;
+    for source in files(&folder) {
+        for line in std::fs::read_to_string(&source).unwrap().lines() {
+            let Some(rest) = line.strip_prefix("#include \"") else {
+                continue;
+            };
+            let name = rest.split('"').next().unwrap();
+            let found = [folder.join(name), prefix.join("include").join(name)]
+                .iter()
+                .any(|path| path.is_file());
+            assert!(found, "{} includes {name}", source.display());
+            includes += 1;
+        }
+    }
+    assert!(includes > 4, "{includes} includes");
+}
+
+#[test]
+fn uninstalling_leaves_no_file() {
+    let scratch = Scratch::new("uninstall");
+    let prefix = scratch.file("prefix");
+    make("install-native", &prefix, "lib");
+    assert!(files(Path::new(&prefix)).len() > 20);
+    make("uninstall-native", &prefix, "lib");
+    assert_eq!(files(Path::new(&prefix)), Vec::<PathBuf>::new());
+}
+
+/// Everything below a folder that is no folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries
+        .map(|entry| entry.unwrap().path())
+        .flat_map(|path| match path.is_dir() {
+            true => files(&path),
+            false => vec![path],
+        })
+        .collect()
 }

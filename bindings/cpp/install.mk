@@ -1,5 +1,5 @@
-# Installs the built library, its headers, and what CMake and pkg-config find them by. Included by
-# the root Makefile; works alone too: make -f bindings/cpp/install.mk install-native PREFIX=/usr/local
+# Installs the built library, its headers, what CMake and pkg-config find them by, and the sources of
+# the torch extension. Included by the root Makefile; works alone too: make -f bindings/cpp/install.mk install-native PREFIX=/usr/local
 #
 #   PREFIX     where to                                        /usr/local
 #   LIBDIR     folder of libraries, below PREFIX               lib
@@ -22,6 +22,8 @@ smlp_lib := $(DESTDIR)$(PREFIX)/$(LIBDIR)
 smlp_include := $(DESTDIR)$(PREFIX)/include
 smlp_pkgconfig := $(smlp_lib)/pkgconfig
 smlp_cmake := $(smlp_lib)/cmake/smlp
+# Sources that a torch of the user's own is needed to build.
+smlp_extension := $(DESTDIR)$(PREFIX)/share/smlp/lltm
 smlp_licenses := $(DESTDIR)$(PREFIX)/share/licenses/smlp
 
 # What the library has besides: -DSMLP_NET if it was built with the cargo feature "net".
@@ -42,13 +44,14 @@ smlp_template = sed \
 .PHONY: install-native uninstall-native
 
 install-native:
-	install -d '$(smlp_lib)' '$(smlp_include)/smlp' '$(smlp_pkgconfig)' '$(smlp_cmake)' '$(smlp_licenses)'
+	install -d '$(smlp_lib)' '$(smlp_include)/smlp' '$(smlp_pkgconfig)' '$(smlp_cmake)' '$(smlp_extension)' '$(smlp_licenses)'
 	install -m 755 '$(LIBRARIES)/libsmlp.so' '$(smlp_lib)/libsmlp.so.$(smlp_version)'
 	ln -sf libsmlp.so.$(smlp_version) '$(smlp_lib)/libsmlp.so.$(smlp_abi)'
 	ln -sf libsmlp.so.$(smlp_abi) '$(smlp_lib)/libsmlp.so'
 	install -m 644 '$(LIBRARIES)/libsmlp.a' '$(smlp_lib)/libsmlp.a'
 	install -m 644 '$(smlp_root)/include/smlp.h' '$(smlp_root)/bindings/cpp/smlp.hpp' '$(smlp_include)'
 	install -m 644 '$(smlp_root)'/bindings/cpp/smlp/*.hpp '$(smlp_include)/smlp'
+	install -m 644 '$(smlp_root)'/bindings/cpp/lltm*.[ch]pp '$(smlp_root)/bindings/cpp/setup.py' '$(smlp_extension)'
 	@$(call smlp_template,smlp.pc,$(smlp_pkgconfig))
 	@$(call smlp_template,smlpConfig.cmake,$(smlp_cmake))
 	@$(call smlp_template,smlpConfigVersion.cmake,$(smlp_cmake))
@@ -59,4 +62,4 @@ uninstall-native:
 	rm -f '$(smlp_lib)/libsmlp.so' '$(smlp_lib)/libsmlp.so.$(smlp_abi)' \
 	  '$(smlp_lib)/libsmlp.so.$(smlp_version)' '$(smlp_lib)/libsmlp.a' \
 	  '$(smlp_include)/smlp.h' '$(smlp_include)/smlp.hpp' '$(smlp_pkgconfig)/smlp.pc'
-	rm -rf '$(smlp_include)/smlp' '$(smlp_cmake)' '$(smlp_licenses)'
+	rm -rf '$(smlp_include)/smlp' '$(smlp_cmake)' '$(DESTDIR)$(PREFIX)/share/smlp' '$(smlp_licenses)'

@@ -4,7 +4,7 @@
 /// bindings/python/src/lltm_cpp, which documents names, arguments, shapes and errors. Elements are
 /// ciphertexts up to 31 bits of n, and references into a store above: see smlp_store in smlp.h.
 ///
-/// Built by setup.py beside this file, or by
+/// `make install` puts it into share/smlp/lltm. Built by setup.py beside this file, or by
 /// torch.utils.cpp_extension.load(name="lltm_cpp", sources=["lltm.cpp"], extra_ldflags=["-lsmlp"]).
 #include <torch/extension.h>
 

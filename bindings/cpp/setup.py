@@ -1,9 +1,10 @@
 """Builds the torch extension ``lltm_cpp`` against an installed libsmlp.
 
     make install PREFIX=$HOME/.local                   # in the checkout, once
-    SMLP_PREFIX=$HOME/.local pip install --no-build-isolation bindings/cpp
+    pip install --no-build-isolation $HOME/.local/share/smlp/lltm
 
-Without ``SMLP_PREFIX`` the compiler's own folders are searched, /usr/local among them.
+A copy of this folder somewhere else needs SMLP_PREFIX, except where the compiler searches by itself
+(/usr/local, for example).
 """
 
 import os
@@ -11,7 +12,10 @@ import os
 from setuptools import setup
 from torch.utils.cpp_extension import BuildExtension, CppExtension
 
-prefix = os.environ.get("SMLP_PREFIX")
+here = os.path.dirname(os.path.abspath(__file__))
+above = os.path.abspath(os.path.join(here, "..", "..", ".."))
+installed = os.path.isfile(os.path.join(above, "include", "smlp.h"))
+prefix = os.environ.get("SMLP_PREFIX") or (above if installed else None)
 
 setup(
     name="lltm_cpp",

@@ -8,7 +8,8 @@ use crate::paillier::{Encrypt, MAX_SIGMA, PrivateKey, PublicKey};
 use crate::random::Random;
 use crate::tensor::{Ciphertexts, EncryptedTensor, IntegerTensor, Integers, Storage, Tensor};
 use crate::wire::{Kind, Reader, Writer};
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -110,26 +111,70 @@ impl Mlp<Ciphertexts> {
 /// Writes a checkpoint so that a crash leaves either the old file or the new one, readable by its
 /// owner only.
 ///
+/// It is written to a sibling, `<name>.partial`, that then takes the place of the file. A process
+/// killed meanwhile leaves that sibling, and the next save writes over it. Saves to one path, of
+/// any processes and threads, wait for each other, where the file system has locks.
+///
 /// # Errors
-/// [`Error::Io`].
+/// [`Error::Io`]; a symbolic link in the sibling's place is not followed.
 pub fn save(path: &Path, checkpoint: &[u8]) -> Result<()> {
     let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}.tmp", std::process::id()));
+    beside.push(".partial");
     let beside = Path::new(&beside);
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(beside).and_then(|mut file| {
-        file.write_all(checkpoint)?;
-        file.sync_all()?;
-        std::fs::rename(beside, path)
-    });
+    let mut file = open_locked(beside).map_err(|e| Error::io(path, e))?;
+    let written = file
+        .set_len(0)
+        .and_then(|()| file.write_all(checkpoint))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| std::fs::rename(beside, path));
     written.map_err(|error| {
-        // What was written is useless; that it cannot be removed would not help the caller.
+        // What was written is useless; that it cannot be removed would not help the caller. The
+        // lock is still held, so that it is nobody else's.
         let _ = std::fs::remove_file(beside);
         Error::io(path, error)
     })
+}
+
+/// Opens the sibling for its owner alone, and waits until no other save has it.
+fn open_locked(beside: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    }
+    loop {
+        let file = options.open(beside)?;
+        match file.lock() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            // Some file systems of clusters have no locks; one path has one writer there.
+            Err(error) if error.kind() != ErrorKind::Unsupported => return Err(error),
+            _ => {}
+        }
+        // Whoever had the lock before may have renamed or removed what was opened here.
+        if is_still(&file, beside)? {
+            #[cfg(unix)]
+            file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+            return Ok(file);
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_still(file: &File, path: &Path) -> std::io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let opened = file.metadata()?;
+    match std::fs::symlink_metadata(path) {
+        Ok(named) => Ok((named.dev(), named.ino()) == (opened.dev(), opened.ino())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(not(unix))]
+fn is_still(_: &File, path: &Path) -> std::io::Result<bool> {
+    path.try_exists()
 }
 
 /// Reads a checkpoint's bytes.
@@ -137,7 +182,7 @@ pub fn save(path: &Path, checkpoint: &[u8]) -> Result<()> {
 /// # Errors
 /// [`Error::Io`], [`Error::Limit`] above 8 GiB.
 pub fn load(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
-    let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
+    let file = File::open(path).map_err(|e| Error::io(path, e))?;
     let length = file.metadata().map_err(|e| Error::io(path, e))?.len();
     if length > MAX_CHECKPOINT_BYTES {
         return Err(Error::Limit {

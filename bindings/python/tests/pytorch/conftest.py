@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-CPP = Path(__file__).resolve().parents[3] / "cpp"
+# Below SMLP_PREFIX: what is built is what was installed.
+SOURCES = "share/smlp/lltm"
 BUILDS = ["ctypes", "setup", "jit"]
 
 # As programs of the layout load it, but for where this libsmlp is.
@@ -41,7 +42,7 @@ def built(tmp_path_factory):
     running = {
         build: subprocess.Popen(
             [sys.executable, *command],
-            cwd=CPP,
+            cwd=Path(os.environ["SMLP_PREFIX"], SOURCES),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
