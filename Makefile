@@ -3,8 +3,11 @@ PREFIX ?= /usr/local
 PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/pip --disable-pip-version-check -q
-# Statistical tests of the masks need reproducible ones.
-TEST_FEATURES := test-seed
+# One set of features for all Rust tests, so that nothing is compiled twice: `test-seed` for the statistical
+# tests of the masks, `cli` for the network. Without `cli` the library is linted, and tested from Python.
+TEST_FEATURES := cli,test-seed
+# All tests of tests/ but those of the network, which is a folder.
+TESTS := $(patsubst tests/%.rs,--test %,$(wildcard tests/*.rs))
 # A Python that has torch: Debian's package belongs to Debian's Python.
 TORCH_PYTHON ?= /usr/bin/python3
 TORCH_VENV := .venv-torch
@@ -43,24 +46,22 @@ test: test-rust test-net test-python test-pytorch test-cuda
 lint:
 	cargo fmt --all --check
 	cargo clippy --locked -- -D warnings
-	cargo clippy --locked --all-targets --features cli,$(TEST_FEATURES) -- -D warnings
+	cargo clippy --locked --all-targets --features $(TEST_FEATURES) -- -D warnings
 	cargo clippy --locked -p smlp-cuda -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps -q --features cli
 
 test-rust:
 	@scripts/setup.sh test
 	$(MAKE) --no-print-directory lint
-	cargo test --locked --features $(TEST_FEATURES)
+	cargo test --locked --features $(TEST_FEATURES) --lib --bins --examples $(TESTS)
+	cargo test --locked --features $(TEST_FEATURES) --doc
 	SMLP_BACKEND=gmp cargo test --locked --features $(TEST_FEATURES) --test protocols --test training
 
-# The same tests with the network in the library, as far as it changes them, and those of the network itself: hosts
-# are network namespaces where root may make them, processes on loopback elsewhere.
+# P1 and P2 on different hosts, which are network namespaces where root may make them, processes on loopback elsewhere.
 test-net: $(VENV)/bin/python
 	@scripts/setup.sh test
 	$(PIP) install numpy tqdm pytest 'scikit-learn>=1'  # the last for docs/three-machines.md, which is run
-	cargo test --locked --features cli,$(TEST_FEATURES) --lib network
-	cargo test --locked --features cli,$(TEST_FEATURES) --bin smlp --test dependencies --test header --test network
-	cargo test --locked --features cli,$(TEST_FEATURES) --test c_abi -- shared null
+	cargo test --locked --features $(TEST_FEATURES) --test network
 	SMLP_LIBRARY=$(CURDIR)/target/debug/deps/libsmlp.so SMLP_COMMAND=$(CURDIR)/target/debug/smlp \
 	    PYTHONPATH=bindings/python/src timeout 300 $(VENV)/bin/python -m pytest -q \
 	    bindings/python/tests/test_network.py bindings/python/tests/test_abi.py

@@ -74,6 +74,12 @@ def test_every_declaration_fits():
         assert len(theirs) == len(ours), name
 
 
+def test_the_library_has_all_functions_and_those_of_the_network_together():
+    missing = {name for name in declarations() if not hasattr(_native.lib, name)}
+    with_network = hasattr(_native.lib, "smlp_transport_connect")
+    assert missing == (set() if with_network else set(_native._NETWORK_FUNCTIONS))
+
+
 def test_every_status_has_an_exception():
     statuses = re.search(r"enum smlp_status\b.*?\n \{(.*?)\n\}", HEADER.read_text(), re.S).group(1)
     assert "SMLP_INTERNAL" in statuses
