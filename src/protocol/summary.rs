@@ -19,7 +19,8 @@ pub const REQUEST_HEADER_BYTES: usize = 4 + 2 + 2 + 2 + 32;
 pub struct Summary {
     /// What it asks for.
     pub operation: Operation,
-    /// Lines and values a line of every operand, in the order of the message.
+    /// Lines and values a line of every operand, in the order of the message; terms that P2 opened ahead of it are
+    /// those of the request that had them opened.
     pub groups: Vec<[usize; 2]>,
     /// Ciphertexts in the reply.
     pub answers: u64,
@@ -40,9 +41,11 @@ impl Summary {
             ciphertexts,
             other_bytes,
         } = match operation {
-            Operation::Share | Operation::Products | Operation::Gate | Operation::Setup => {
-                sizes(operation, &mut reader, key)?
-            }
+            Operation::Share
+            | Operation::Products
+            | Operation::Gate
+            | Operation::Setup
+            | Operation::Open => sizes(operation, &mut reader, key)?,
             _ => basic_sizes(operation, &mut reader, key)?,
         };
         reader.finish()?;
@@ -119,6 +122,7 @@ impl Operation {
             Operation::Products => "products",
             Operation::Gate => "gate",
             Operation::Setup => "setup",
+            Operation::Open => "open",
         }
     }
 }

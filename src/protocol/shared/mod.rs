@@ -3,7 +3,8 @@
 //! A value x is shared when P2 can read its half x + r and P1 knows the mask r. Products of shared
 //! matrices need ciphertexts of packs only ([`products`]), sums and divisions need none, and signs
 //! are compared under a garbled circuit ([`gate`]), so that P2 sees nothing but halves under fresh
-//! masks. P2 keeps no state: it seals its halves ([`seal`]), and P1 quotes them.
+//! masks. P2 keeps no state: it seals its halves ([`seal`]), and P1 quotes them. It also seals what
+//! it opens ahead of a request for products ([`open`]), so that both parties can work at once.
 //!
 //! # In messages
 //!
@@ -17,6 +18,7 @@
 
 pub mod convert;
 pub mod gate;
+pub mod open;
 pub mod outcome;
 pub mod product;
 pub mod products;

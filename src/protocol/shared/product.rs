@@ -1,20 +1,21 @@
 //! One matrix product of shared values; [`super::products`] says how it is computed.
 
+use super::open::{Composer, Label, Term, Which, read_term, values_of};
 use super::products::Item;
 use super::{Answering, Halves, read_share, shared_of, write_share};
 use crate::error::{Error, Result};
 use crate::fixed::bounds::ceil_log2;
 use crate::modular::exponentiation::{Exponents, multi_power};
-use crate::modular::{Limbs, Residues};
-use crate::paillier::Encrypt;
-use crate::protocol::masking::{self, Masker, Packed};
-use crate::protocol::message;
+use crate::modular::{Limbs, Residues, Ring};
+use crate::paillier::Slots;
+use crate::protocol::masking::Masker;
 use crate::protocol::p2::{MAX_TERMS, MAX_VALUES};
 use crate::protocol::profile::{Phase, measure};
 use crate::protocol::wide::{self, Wide};
 use crate::tensor::{EncryptedTensor, Packs};
 use crate::wire::{Reader, Writer};
 use rayon::prelude::*;
+use std::ops::Range;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -140,102 +141,281 @@ fn transposed(rows: &Limbs, lines: usize, per_line: usize) -> Limbs {
     out
 }
 
-pub fn write_product(
-    masker: &Masker<'_>,
-    w: &mut Writer,
-    x: &Factor<'_>,
-    y: &Factor<'_>,
-    item: &Item<'_>,
-    hiding: &[Wide],
-) -> Result<[Packed; 2]> {
-    // Lines of X are its columns, so that m runs along a line.
-    let left = Prepared::new(x.tensor, x.transposed)?;
-    let right = Prepared::new(y.tensor, !y.transposed)?;
-    let (m, p, q) = (left.per_line, left.lines, right.per_line);
-    if right.lines != p || m * q != hiding.len() {
-        return Err(Error::shape(format!(
-            "a product of {m} × {p} and {} × {q} with {} results",
-            right.lines,
-            hiding.len()
-        )));
-    }
-    check_size(m, p, q)?;
-    let divisor_bits = u64::BITS - item.divisor.leading_zeros();
-    let bits = |factor: &Prepared| FactorBits {
-        bound: factor.bound,
-        mask: factor.mask_bits,
-    };
-    let widths = Widths::new(
-        bits(&left),
-        bits(&right),
-        p,
-        masker.sigma,
-        divisor_bits,
-        item.meta.bound,
-    );
-    for packs in [&left.packs, &right.packs] {
-        let bits = packs.slots.bits() as u32;
-        if bits < widths.slot() {
-            return Err(Error::Bound {
-                what: "a masked product in a slot of its factors",
-                needed: widths.slot(),
-                limit: bits,
-            });
+/// A product that P1 is going to ask for.
+pub struct Product<'a> {
+    factors: [Factor<'a>; 2],
+    left: Prepared,
+    right: Prepared,
+    widths: Widths,
+}
+
+impl<'a> Product<'a> {
+    /// Checks that the factors fit each other, and that what is sent fits their slots.
+    pub fn new(masker: &Masker<'_>, x: Factor<'a>, y: Factor<'a>, item: &Item<'_>) -> Result<Self> {
+        // Lines of X are its columns, so that m runs along a line.
+        let left = Prepared::new(x.tensor, x.transposed)?;
+        let right = Prepared::new(y.tensor, !y.transposed)?;
+        let (m, p, q) = (left.per_line, left.lines, right.per_line);
+        let results: usize = item.shape.iter().product();
+        if right.lines != p || m * q != results {
+            return Err(Error::shape(format!(
+                "a product of {m} × {p} and {} × {q} with {results} results",
+                right.lines
+            )));
         }
+        check_size(m, p, q)?;
+        let divisor_bits = u64::BITS - item.divisor.leading_zeros();
+        let bits = |factor: &Prepared| FactorBits {
+            bound: factor.bound,
+            mask: factor.mask_bits,
+        };
+        let widths = Widths::new(
+            bits(&left),
+            bits(&right),
+            p,
+            masker.sigma,
+            divisor_bits,
+            item.meta.bound,
+        );
+        for packs in [&left.packs, &right.packs] {
+            let bits = packs.slots.bits() as u32;
+            if bits < widths.slot() {
+                return Err(Error::Bound {
+                    what: "a masked product in a slot of its factors",
+                    needed: widths.slot(),
+                    limit: bits,
+                });
+            }
+        }
+        Ok(Self {
+            factors: [x, y],
+            left,
+            right,
+            widths,
+        })
     }
-    let rho2 = masker
-        .random
-        .limbs(m * q, (widths.cross + 1 + masker.sigma) as usize)?;
-    let products = inner_products(
-        &wide::from_rows(&left.masks),
-        &wide::from_rows(&right.masks),
-        [m, p, q],
-    );
-    let offset_u = wide::power_of_two(widths.offset_u());
-    let offset_v = wide::power_of_two(widths.offset_v());
-    let mut plain_u = Zeroizing::new(vec![Wide::ZERO; q * m]);
-    let mut plain_v = Zeroizing::new(Vec::with_capacity(m * q));
-    for k in 0..m * q {
-        let rho2 = wide::from_row(rho2.row(k));
-        let rho1 = products[k].wrapping_sub(&rho2).wrapping_sub(&hiding[k]);
-        // u lies column by column, v row by row.
-        plain_u[k % q * m + k / q] = rho1.wrapping_add(&offset_u);
-        plain_v.push(rho2.wrapping_add(&offset_v));
+
+    /// What P1 has to do for both terms, see [`work`].
+    pub fn work(&self) -> u64 {
+        let of = |factor: &Prepared, other: &Prepared| {
+            work(
+                factor.lines,
+                other.per_line * factor.packs.slots.packs_per_line(),
+            )
+        };
+        of(&self.left, &self.right) + of(&self.right, &self.left)
     }
-    // u[j] = Σ_t X[t]·S[t, j], v[i] = Σ_t R[t, i]·W[t].
-    let u = cross_products(masker, &left, &right, &plain_u, widths.offset_u())?;
-    let v = cross_products(masker, &right, &left, &plain_v, widths.offset_v())?;
-    w.u16(0);
-    for factor in [x, y] {
-        write_share(w, &shared_of(factor.tensor)?.share);
-        w.u16(u16::from(factor.transposed));
+
+    /// Makes the terms, some of it ahead of the request, and writes the product.
+    pub fn write(
+        &self,
+        masker: &Masker<'_>,
+        w: &mut Writer,
+        composer: &mut Composer<'_>,
+        number: usize,
+        item: &Item<'_>,
+        hiding: &[Wide],
+    ) -> Result<()> {
+        let [u, v] = self.terms(masker, composer, number, hiding)?;
+        w.u16(0);
+        for factor in &self.factors {
+            write_share(w, &shared_of(factor.tensor)?.share);
+            w.u16(u16::from(factor.transposed));
+        }
+        w.u64(item.divisor);
+        composer.write(w, &u);
+        composer.write(w, &v);
+        Ok(())
     }
-    w.u64(item.divisor);
-    message::write_packed(w, &u);
-    message::write_packed(w, &v);
-    Ok([u, v])
+
+    fn terms(
+        &self,
+        masker: &Masker<'_>,
+        composer: &mut Composer<'_>,
+        number: usize,
+        hiding: &[Wide],
+    ) -> Result<[Term; 2]> {
+        let Self {
+            left,
+            right,
+            widths,
+            ..
+        } = self;
+        let (m, p, q) = (left.per_line, left.lines, right.per_line);
+        let rho2 = masker
+            .random
+            .limbs(m * q, (widths.cross + 1 + masker.sigma) as usize)?;
+        let products = inner_products(
+            &wide::from_rows(&left.masks),
+            &wide::from_rows(&right.masks),
+            [m, p, q],
+        );
+        let offset_u = wide::power_of_two(widths.offset_u());
+        let offset_v = wide::power_of_two(widths.offset_v());
+        let mut plain_u = Zeroizing::new(vec![Wide::ZERO; q * m]);
+        let mut plain_v = Zeroizing::new(Vec::with_capacity(m * q));
+        for k in 0..m * q {
+            let rho2 = wide::from_row(rho2.row(k));
+            let rho1 = products[k].wrapping_sub(&rho2).wrapping_sub(&hiding[k]);
+            // u lies column by column, v row by row.
+            plain_u[k % q * m + k / q] = rho1.wrapping_add(&offset_u);
+            plain_v.push(rho2.wrapping_add(&offset_v));
+        }
+        // u[j] = Σ_t X[t]·S[t, j], v[i] = Σ_t R[t, i]·W[t].
+        let u = CrossProducts {
+            factor: left,
+            other: right,
+            plain: plain_u,
+            term: Term {
+                item: number,
+                which: Which::U,
+                slots: left.packs.slots.with_lines(q),
+                offset_bits: widths.offset_u(),
+                parts: vec![],
+            },
+        };
+        let v = CrossProducts {
+            factor: right,
+            other: left,
+            plain: plain_v,
+            term: Term {
+                item: number,
+                which: Which::V,
+                slots: right.packs.slots.with_lines(m),
+                offset_bits: widths.offset_v(),
+                parts: vec![],
+            },
+        };
+        // What comes last had better be small: P2 has not seen it when P1 is done.
+        let cuts = [&u, &v].map(|cross| cross.cut(composer));
+        let last = [&u, &v].map(|cross| cross.packs_in(cuts[cross.term.which as usize].last()));
+        let [cut_u, cut_v] = cuts;
+        if last[0] < last[1] {
+            let v = v.make(masker, composer, cut_v)?;
+            return Ok([u.make(masker, composer, cut_u)?, v]);
+        }
+        let u = u.make(masker, composer, cut_u)?;
+        Ok([u, v.make(masker, composer, cut_v)?])
+    }
 }
 
 /// The packs of Σ_t lines[t]·masks[t, j] + plain[j] for each j.
-fn cross_products(
-    masker: &Masker<'_>,
-    factor: &Prepared,
-    other: &Prepared,
-    plain: &[Wide],
-    offset_bits: u32,
-) -> Result<Packed> {
-    let slots = factor.packs.slots.with_lines(other.per_line);
-    let terms = factor.lines * slots.packs();
-    let packs = measure(Phase::MultiExponentiation, terms, || {
-        products_of_packs(factor, &other.masks, other.mask_bits, other.per_line)
-    });
-    // A factor's ciphertexts are fresh: their random exponents have half the length of N.
-    let random_bits = masker.key.bits() / 2 + other.mask_bits + ceil_log2(factor.lines) + 1;
-    masker.conceal_from(&packs, slots, plain, offset_bits, random_bits)
+struct CrossProducts<'a> {
+    factor: &'a Prepared,
+    other: &'a Prepared,
+    plain: Zeroizing<Vec<Wide>>,
+    term: Term,
 }
 
-fn products_of_packs(factor: &Prepared, masks: &Limbs, mask_bits: u32, outputs: usize) -> Residues {
-    let (lines, blocks) = (factor.lines, factor.packs.slots.packs_per_line());
+impl CrossProducts<'_> {
+    /// In which parts they are made. Every part uses ciphertexts of the factor of its own, so that
+    /// no table of powers is made twice.
+    fn cut(&self, composer: &Composer<'_>) -> Vec<Range<usize>> {
+        let blocks = self.term.slots.packs_per_line();
+        let parts = match composer.cuts() {
+            true => (self.term.slots.packs() / smallest_part(self.ring())).clamp(1, blocks.max(1)),
+            false => 1,
+        };
+        let step = blocks.div_ceil(parts).max(1);
+        let starts = (0..blocks).step_by(step);
+        starts.map(|s| s..blocks.min(s + step)).collect()
+    }
+
+    fn ring(&self) -> &dyn Ring {
+        &**self.factor.packs.residues.ring()
+    }
+
+    fn packs_in(&self, part: Option<&Range<usize>>) -> usize {
+        part.map_or(0, |blocks| blocks.len() * self.other.per_line)
+    }
+
+    fn make(
+        mut self,
+        masker: &Masker<'_>,
+        composer: &mut Composer<'_>,
+        cut: Vec<Range<usize>>,
+    ) -> Result<Term> {
+        let large = self.term.slots.packs() >= smallest_part(self.ring());
+        for blocks in cut {
+            let work = work(self.factor.lines, self.packs_in(Some(&blocks)));
+            let ciphertexts = self.part(masker, blocks.clone())?;
+            composer.take(&mut self.term, blocks, ciphertexts, work, large)?;
+        }
+        Ok(self.term)
+    }
+
+    fn part(&self, masker: &Masker<'_>, blocks: Range<usize>) -> Result<Residues> {
+        let Self {
+            factor,
+            other,
+            plain,
+            term,
+        } = self;
+        let slots = term.slots.with_blocks(blocks.clone());
+        let packs = measure(
+            Phase::MultiExponentiation,
+            factor.lines * slots.packs(),
+            || {
+                let outputs = other.per_line;
+                products_of_packs(
+                    factor,
+                    blocks.clone(),
+                    &other.masks,
+                    other.mask_bits,
+                    outputs,
+                )
+            },
+        );
+        let plain = values_in(plain, &term.slots, &slots, blocks.start);
+        // A factor's ciphertexts are fresh: their random exponents have half the length of N.
+        let random_bits = masker.key.bits() / 2 + other.mask_bits + ceil_log2(factor.lines) + 1;
+        let packed = masker.conceal_from(&packs, slots, &plain, term.offset_bits, random_bits)?;
+        Ok(packed.ciphertexts)
+    }
+}
+
+/// The values of a part that begins with this block of every line.
+fn values_in(all: &[Wide], slots: &Slots, part: &Slots, first: usize) -> Zeroizing<Vec<Wide>> {
+    let ([lines, per_line], [_, width]) = (slots.dimensions(), part.dimensions());
+    let mut values = Zeroizing::new(Vec::with_capacity(lines * width));
+    for line in 0..lines {
+        let start = line * per_line + first * slots.per_pack();
+        values.extend_from_slice(&all[start..start + width]);
+    }
+    values
+}
+
+/// Ciphertexts of a part that is sent ahead, at least: fewer would leave lanes and cores idle, and
+/// a message costs as much as a few of them. Measured for one core.
+fn smallest_part(ring: &dyn Ring) -> usize {
+    match ring.whole() {
+        true => usize::MAX,
+        false => (ring.lanes() * rayon::current_num_threads()).max(SMALLEST_PART),
+    }
+}
+
+const SMALLEST_PART: usize = 32;
+
+/// Making so many ciphertexts of products of `terms` powers each, in powers. To re-randomise one
+/// takes about as long as a dozen of them.
+fn work(terms: usize, ciphertexts: usize) -> u64 {
+    (terms as u64 + 12) * ciphertexts as u64
+}
+
+/// Of some of the packs of every line.
+fn products_of_packs(
+    factor: &Prepared,
+    blocks: Range<usize>,
+    masks: &Limbs,
+    mask_bits: u32,
+    outputs: usize,
+) -> Residues {
+    let (lines, all) = (factor.lines, factor.packs.slots.packs_per_line());
+    let used: Vec<usize> = (0..lines)
+        .flat_map(|t| blocks.clone().map(move |block| t * all + block))
+        .collect();
+    let bases = factor.packs.residues.gather(&used);
+    let blocks = blocks.len();
     let mut indices = Vec::with_capacity(outputs * blocks * lines);
     let mut exponents = Limbs::zeros(outputs * blocks * lines, masks.width());
     for j in 0..outputs {
@@ -249,7 +429,7 @@ fn products_of_packs(factor: &Prepared, masks: &Limbs, mask_bits: u32, outputs: 
         }
     }
     let exponents = Exponents::new(&exponents, mask_bits as usize);
-    multi_power(&factor.packs.residues, &indices, &exponents, lines)
+    multi_power(&bases, &indices, &exponents, lines)
 }
 
 /// `out[i·q + j] = Σ_t a[t·m + i]·b[t·q + j]`.
@@ -275,7 +455,13 @@ fn inner_products(a: &[Wide], b: &[Wide], [m, p, q]: [usize; 3]) -> Zeroizing<Ve
     )
 }
 
-pub fn read_product(r: &mut Reader<'_>, p2: &Answering<'_>) -> Result<(Halves, u64)> {
+/// P2: the results of a product, still to be divided, and by what.
+pub fn read_product(
+    r: &mut Reader<'_>,
+    p2: &Answering<'_>,
+    label: Option<Label>,
+    number: usize,
+) -> Result<(Halves, u64)> {
     let mut factors = Vec::with_capacity(2);
     for lines_are_the_products in [true, false] {
         let halves = read_share(r, p2.sealer)?;
@@ -289,25 +475,25 @@ pub fn read_product(r: &mut Reader<'_>, p2: &Answering<'_>) -> Result<(Halves, u
     let divisor = r.u64()?;
     let (x, w) = (&factors[0], &factors[1]);
     let (m, p, q) = (x.per_line, x.lines, w.per_line);
-    let u = message::read_packed(r, p2.key.public())?;
-    let v = message::read_packed(r, p2.key.public())?;
-    if w.lines != p || u.slots.dimensions() != [q, m] || v.slots.dimensions() != [m, q] {
+    let u = read_term(r, p2, label, number, Which::U)?;
+    let v = read_term(r, p2, label, number, Which::V)?;
+    if w.lines != p || u.dimensions() != [q, m] || v.dimensions() != [m, q] {
         return Err(r.error(format!(
             "a product of {m} × {p} and {} × {q} with {:?} and {:?} masked terms",
             w.lines,
-            u.slots.dimensions(),
-            v.slots.dimensions()
+            u.dimensions(),
+            v.dimensions()
         )));
     }
     check_size(m, p, q)?;
     // Products of absurdly wide numbers would wrap: garbage for the one who asked for it.
     let mut values = inner_products(&x.values, &w.values, [m, p, q]);
-    let (u, v) = (masking::open(&u, p2.key)?, masking::open(&v, p2.key)?);
+    let [u, v] = values_of([&u, &v], p2)?;
     for (k, z) in values.iter_mut().enumerate() {
-        *z = z.wrapping_sub(&u[k % q * m + k / q]).wrapping_sub(&v[k]);
+        *z = z
+            .wrapping_sub(u.at(k % q, k / q))
+            .wrapping_sub(v.at(k / q, k % q));
     }
-    p2.see(&u);
-    p2.see(&v);
     let halves = Halves {
         lines: m,
         per_line: q,
