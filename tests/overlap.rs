@@ -306,7 +306,7 @@ fn opened_parts_are_refused_where_they_do_not_belong() {
     let count = replaced.clone();
     let error = fails_and_goes_on(move |_, mut reply| {
         let mut before = before.lock().unwrap();
-        if (reply.len() - REPLY_HEAD) % PART != 0 {
+        if !(reply.len() - REPLY_HEAD).is_multiple_of(PART) {
             return Ok(reply);
         }
         for part in reply[REPLY_HEAD..].chunks_exact_mut(PART) {
