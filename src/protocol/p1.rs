@@ -3,8 +3,9 @@
 use super::call::{Call, Next, Question};
 use super::masking::Masker;
 use super::message::Operation;
+use super::shared::ahead::Ahead;
 use super::shared::gate::{Gated, Offered, Transfers};
-use super::shared::open::{self, Ahead, Opened, Part};
+use super::shared::open::{self, Opened, Part};
 use super::shared::outcome::{Outcome, Use};
 use super::shared::{Delivery, convert, gate, products};
 use super::{bilinear, divide};

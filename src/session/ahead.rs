@@ -8,7 +8,8 @@
 use super::{Session, Statistics};
 use crate::error::{Error, Result};
 use crate::protocol::Call;
-use crate::protocol::shared::open::{Ahead, Opened, Part};
+use crate::protocol::shared::ahead::Ahead;
+use crate::protocol::shared::open::{Opened, Part};
 use std::cell::RefCell;
 use std::sync::{Mutex, MutexGuard};
 use std::thread::{Builder, Scope, ScopedJoinHandle};

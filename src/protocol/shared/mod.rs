@@ -16,6 +16,7 @@
 //! A reply holds what was sealed for each item, then the ciphertexts of all items: for each the
 //! packs along its lines, those across them, the single ones. Halves are two's complement.
 
+pub mod ahead;
 pub mod convert;
 pub mod gate;
 pub mod open;

@@ -1,6 +1,7 @@
 //! One matrix product of shared values; [`super::products`] says how it is computed.
 
-use super::open::{Composer, Label, Term, Which, read_term, values_of};
+use super::ahead::{Composer, Term};
+use super::open::{Label, Which, read_term, values_of};
 use super::products::Item;
 use super::{Answering, Halves, read_share, shared_of, write_share};
 use crate::error::{Error, Result};

@@ -24,8 +24,9 @@
 //! and the u64 number of items. For a gate the reply holds, at the item's place, a nonce and the
 //! transfer matrix for the low w bits of all values and for the bits.
 
+use super::ahead::{Ahead, Composer};
 use super::gate::Transfers;
-use super::open::{Ahead, Composer, read_label};
+use super::open::read_label;
 use super::outcome::{Awaited, Outcome, Use, Waiting, read_outcomes};
 use super::product::{Factor, Product, read_product};
 use super::{
