@@ -173,7 +173,7 @@ enum smlp_statistic
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
   /**
-   * Requests that were answered.
+   * Requests that were answered, those that were sent while P1 worked on a later one included.
    */
   SMLP_ROUNDS = 0,
   /**
@@ -197,7 +197,7 @@ enum smlp_statistic
    */
   SMLP_P1_NANOSECONDS = 5,
   /**
-   * Time of P2 and of the wire.
+   * Time of P2 and of the wire, as far as P1 waited for them.
    */
   SMLP_EXCHANGE_NANOSECONDS = 6,
   /**

@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::paillier::KeyId;
+use std::ops::Range;
 use zeroize::Zeroizing;
 
 const MAGIC: &[u8; 4] = b"SMLP";
@@ -143,6 +144,19 @@ impl Writer {
     /// All that another writer holds.
     pub fn append(&mut self, other: &Writer) {
         self.bytes(&other.0);
+    }
+
+    /// Keeps room for bytes that come later, see [`Writer::fill`].
+    pub fn room(&mut self, count: usize) -> Range<usize> {
+        let start = self.0.len();
+        self.reserve(count);
+        self.0.resize(start + count, 0);
+        start..start + count
+    }
+
+    /// Fills the room with as many bytes.
+    pub fn fill(&mut self, room: Range<usize>, bytes: &[u8]) {
+        self.0[room].copy_from_slice(bytes);
     }
 
     pub fn finish(mut self) -> Vec<u8> {

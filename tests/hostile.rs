@@ -4,19 +4,21 @@ mod common;
 
 use common::Parties;
 use proptest::prelude::*;
+use smlp::protocol::{Operation, addressee};
 use smlp::random::Random;
 use smlp::{
-    Activation, Arithmetic, Encrypt, Error, IntegerMlp, IntegerTensor, MlpConfig, P1, P2, Session,
-    Step,
+    Activation, Arithmetic, Division, Encrypt, Error, IntegerMlp, IntegerTensor, MlpConfig, P1, P2,
+    Session, Step, Transport,
 };
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 struct Fixture {
     parties: Parties,
     p2: P2,
     /// The first request of every operation of P1 and the reply to it.
     exchanges: Vec<(Vec<u8>, Vec<u8>)>,
-    /// All requests of a comparison and of a training step.
+    /// All requests of a comparison, of a training step, and of a product opened in parts.
     requests: Vec<Vec<u8>>,
 }
 
@@ -40,7 +42,45 @@ fn recorded(parties: &Parties) -> Vec<Vec<u8>> {
     let net = IntegerMlp::draw(config, Some([3; 32])).unwrap();
     let mut net = net.encrypt(&parties.key, &Random::os()).unwrap();
     net.train_step(&session, &x, &x, 0.1).unwrap();
+    overlapped(parties, &requests);
     requests.lock().unwrap().clone()
+}
+
+/// P2 as if it were elsewhere, so that parts of products are opened ahead.
+struct Remote(P2, Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Transport for Remote {
+    fn exchange(&self, request: &[u8]) -> smlp::Result<Vec<u8>> {
+        self.1.lock().unwrap().push(request.to_vec());
+        self.0.answer(request)
+    }
+
+    fn round_trip(&self) -> Option<Duration> {
+        Some(Duration::ZERO)
+    }
+}
+
+/// Adds what a session sends for a product, part of which P2 opens ahead.
+fn overlapped(parties: &Parties, requests: &Arc<Mutex<Vec<Vec<u8>>>>) {
+    let before = requests.lock().unwrap().len();
+    let remote = Remote(P2::new(parties.key.clone()), requests.clone());
+    let p1 = P1::new(parties.key.public().clone(), 40).unwrap();
+    let session = Session::new(Arc::new(p1), Arc::new(remote));
+    let [x, y] = [[8, 1], [1, 8]]
+        .map(|shape| parties.encrypt(&IntegerTensor::from_i64(&shape, &[3; 8], Some(4)).unwrap()));
+    let division = Division {
+        divisor: 4,
+        scale_drop: 0,
+        rounding: None,
+    };
+    let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1);
+    one_thread
+        .build()
+        .unwrap()
+        .install(|| session.matmul_divide(&x, &y, division).unwrap());
+    let requests = requests.lock().unwrap();
+    let open = |r: &Vec<u8>| addressee(r).unwrap().0 == Operation::Open;
+    assert!(requests[before..].iter().any(open));
 }
 
 fn fixture() -> &'static Fixture {

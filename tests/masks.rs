@@ -12,9 +12,10 @@ use smlp::protocol::Call;
 use smlp::random::Random;
 use smlp::{
     Arithmetic, Division, Encrypt, EncryptedTensor, IntegerTensor, P1, P2, PrivateKey, Result,
-    Security, Session, Step,
+    Security, Session, Step, Transport,
 };
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 const BOUND: u32 = 20;
 const SIGMA: u32 = 40;
@@ -250,6 +251,64 @@ fn products_of_shared_values_hide_factors_terms_and_results() {
             let seen = std::mem::take(&mut *views.lock().unwrap());
             for (group, value) in groups.iter_mut().zip(seen.into_iter().flatten().flatten()) {
                 group.push(value);
+            }
+        }
+        groups
+    });
+    for (a, b) in samples[0].iter().zip(&samples[1]) {
+        assert_alike(a, b);
+    }
+}
+
+/// P2 as if it were elsewhere: it opens terms of products ahead.
+struct Remote(P2, Mutex<Vec<Vec<Vec<Integer>>>>);
+
+impl Transport for Remote {
+    fn exchange(&self, request: &[u8]) -> Result<Vec<u8>> {
+        self.1.lock().unwrap().push(self.0.view(request)?);
+        self.0.answer(request)
+    }
+
+    fn round_trip(&self) -> Option<Duration> {
+        Some(Duration::ZERO)
+    }
+}
+
+#[test]
+fn terms_opened_ahead_hide_what_they_hide_in_one_request() {
+    // Large enough a product that u goes ahead, as one part; small enough that v stays.
+    const SIDE: usize = 12;
+    let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1);
+    let one_thread = one_thread.build().unwrap();
+    let rounding = RoundingStream::from_seed([7; 32]);
+    let mut seed = 20;
+    let samples = inputs(&[ELEMENTS, 1]).map(|all| {
+        seed += 1;
+        let p1 = P1::seeded(key().public().clone(), SIGMA, seed).unwrap();
+        let remote = Arc::new(Remote(P2::new(key().clone()), Mutex::default()));
+        let session = Session::new(Arc::new(p1), Arc::new(remote.clone()));
+        let mut groups = vec![vec![]; 6];
+        for i in 0..ELEMENTS / SIDE {
+            let rows: Vec<_> = (i * SIDE..(i + 1) * SIDE).collect();
+            let x = all.take(0, &rows).unwrap();
+            let division = Division {
+                divisor: 1 << 10,
+                scale_drop: 0,
+                rounding: Some((&rounding, i as u64)),
+            };
+            let y = x.transpose();
+            one_thread.install(|| session.matmul_divide(&x, &y, division).unwrap());
+            let seen = std::mem::take(&mut *remote.1.lock().unwrap());
+            // Both factors; u; then v, XW + K and the quotient.
+            let counts: Vec<_> = seen.iter().map(Vec::len).collect();
+            assert_eq!(counts, [2, 1, 3]);
+            for (group, values) in groups.iter_mut().zip(seen.into_iter().flatten()) {
+                // Elements of a row, or of a column, share a mask inside RS: those of the
+                // diagonal do not.
+                match values.len() {
+                    SIDE => group.extend(values),
+                    _ => group.extend(values.into_iter().step_by(SIDE + 1)),
+                }
             }
         }
         groups

@@ -23,7 +23,7 @@ pub enum SessionHandle {
 #[repr(i32)]
 #[allow(non_camel_case_types)] // the names are the C ones
 pub enum Statistic {
-    /// Requests that were answered.
+    /// Requests that were answered, those that were sent while P1 worked on a later one included.
     SMLP_ROUNDS = 0,
     /// Bytes of requests.
     SMLP_BYTES_SENT = 1,
@@ -35,7 +35,7 @@ pub enum Statistic {
     SMLP_P2_OPERATIONS = 4,
     /// Time that P1 computed.
     SMLP_P1_NANOSECONDS = 5,
-    /// Time of P2 and of the wire.
+    /// Time of P2 and of the wire, as far as P1 waited for them.
     SMLP_EXCHANGE_NANOSECONDS = 6,
     /// m, the values that P2 saw under a mask: its advantage is at most m · 2^-sigma.
     SMLP_MASKED_VALUES = 7,

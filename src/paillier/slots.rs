@@ -40,6 +40,15 @@ impl Slots {
         Self { lines, ..*self }
     }
 
+    /// The same layout of some of the ciphertexts of every line.
+    pub fn with_blocks(&self, blocks: std::ops::Range<usize>) -> Self {
+        let [start, end] = [blocks.start, blocks.end].map(|b| self.per_line.min(b * self.per_pack));
+        Self {
+            per_line: end - start,
+            ..*self
+        }
+    }
+
     /// Number of values.
     pub fn count(&self) -> usize {
         self.lines * self.per_line
@@ -131,6 +140,14 @@ mod tests {
             assert_eq!(slots.unpack(&packed), values);
             let placed: Vec<_> = slots.places().into_iter().flatten().collect();
             assert_eq!(placed, (0..slots.count()).collect::<Vec<_>>());
+        }
+        let parts = [(0..1, 14), (0..2, 28), (1..3, 26), (2..3, 12), (0..0, 0)];
+        for (blocks, values) in parts {
+            let part = Slots::new(2048, 120, 3, 40)
+                .unwrap()
+                .with_blocks(blocks.clone());
+            assert_eq!(part.dimensions(), [3, values]);
+            assert_eq!(part.packs(), 3 * blocks.len());
         }
         // 40 values at 17 a ciphertext: three packs of 14, not two of 17 and one of 6.
         let even = Slots::new(2048, 120, 1, 40).unwrap();

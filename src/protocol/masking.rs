@@ -125,17 +125,42 @@ pub fn rows(values: &[Wide]) -> Limbs {
 
 /// P2's side: the masked values, offset removed.
 pub fn open(packed: &Packed, key: &PrivateKey) -> Result<Zeroizing<Vec<Wide>>> {
-    let plaintexts = measure(Phase::Decryption, packed.ciphertexts.len(), || {
-        key.decrypt(&packed.ciphertexts)
-    })?;
-    let values = packed.slots.unpack(&plaintexts);
+    Ok(unpack(packed, &decrypt(&packed.ciphertexts, key)?))
+}
+
+/// As [`open`] for several groups, whose ciphertexts are decrypted together: few at a time would
+/// leave lanes and cores idle.
+pub fn open_all(groups: &[&Packed], key: &PrivateKey) -> Result<Vec<Zeroizing<Vec<Wide>>>> {
+    if groups.is_empty() {
+        return Ok(vec![]);
+    }
+    let ciphertexts: Vec<_> = groups.iter().map(|group| &group.ciphertexts).collect();
+    let plaintexts = decrypt(&Residues::concatenate(&ciphertexts), key)?;
+    let mut rest = plaintexts.words();
+    let values = groups.iter().map(|group| {
+        let (own, others) = rest.split_at(group.ciphertexts.len() * plaintexts.width());
+        rest = others;
+        let own = Limbs::from_words(own.to_vec(), plaintexts.width());
+        unpack(group, &own)
+    });
+    Ok(values.collect())
+}
+
+fn decrypt(ciphertexts: &Residues, key: &PrivateKey) -> Result<Limbs> {
+    measure(Phase::Decryption, ciphertexts.len(), || {
+        key.decrypt(ciphertexts)
+    })
+}
+
+fn unpack(packed: &Packed, plaintexts: &Limbs) -> Zeroizing<Vec<Wide>> {
+    let values = packed.slots.unpack(plaintexts);
     let offset = match packed.offset_bits {
         0 => Wide::ZERO,
         bits => wide::power_of_two(bits),
     };
-    Ok(Zeroizing::new(
+    Zeroizing::new(
         (0..values.rows())
             .map(|i| wide::from_row(values.row(i)).wrapping_sub(&offset))
             .collect(),
-    ))
+    )
 }

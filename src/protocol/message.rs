@@ -29,13 +29,15 @@ pub enum Operation {
     Gate = 10,
     /// The oblivious transfers that gates rest on.
     Setup = 11,
+    /// Masked terms of products, opened before the products are asked for.
+    Open = 12,
 }
 
 impl Operation {
     pub(super) fn from_number(number: u16) -> Option<Self> {
         use Operation::*;
         [
-            Multiply, Matmul, Divide, Refresh, Share, Products, Gate, Setup,
+            Multiply, Matmul, Divide, Refresh, Share, Products, Gate, Setup, Open,
         ]
         .into_iter()
         .find(|&o| o as u16 == number)
@@ -52,12 +54,17 @@ pub fn request(operation: Operation, key: &PublicKey) -> Writer {
 
 /// Appends a masked group.
 pub fn write_packed(w: &mut Writer, packed: &Packed) {
-    let [lines, per_line] = packed.slots.dimensions();
+    write_layout(w, &packed.slots, packed.offset_bits);
+    w.limbs(packed.ciphertexts.limbs());
+}
+
+/// How a masked group is laid out.
+pub fn write_layout(w: &mut Writer, slots: &Slots, offset_bits: u32) {
+    let [lines, per_line] = slots.dimensions();
     w.u64(lines as u64);
     w.u64(per_line as u64);
-    w.u32(packed.slots.bits() as u32);
-    w.u32(packed.offset_bits);
-    w.limbs(packed.ciphertexts.limbs());
+    w.u32(slots.bits() as u32);
+    w.u32(offset_bits);
 }
 
 /// Opens a request: what it asks for, and what follows.
@@ -71,7 +78,7 @@ pub fn read_request<'a>(bytes: &'a [u8], key: &PublicKey) -> Result<(Operation, 
 }
 
 /// Reads how a masked group is laid out: slots and offset bits. Its ciphertexts follow.
-fn read_layout(r: &mut Reader<'_>, key: &PublicKey) -> Result<(Slots, u32)> {
+pub fn read_layout(r: &mut Reader<'_>, key: &PublicKey) -> Result<(Slots, u32)> {
     let lines = r.size("lines of masked values", MAX_VALUES)?;
     let per_line = r.size("masked values in a line", MAX_VALUES)?;
     let count = lines.max(1).saturating_mul(per_line.max(1));

@@ -19,6 +19,7 @@
 //! | 8 share | see `protocol/shared/convert.rs` |
 //! | 9 products | see `protocol/shared/products.rs` |
 //! | 10 gate, 11 setup | see `protocol/shared/gate.rs` |
+//! | 12 open | see `protocol/shared/open.rs` |
 //!
 //! A shape is a u64 number of dimensions (at most 8) and a u64 for each. *Masked* is u64 number of
 //! lines, u64 values in a line, u32 bits a slot, u32 offset bits (the value v stands for v − 2^offset; 0 means no

@@ -3,7 +3,9 @@
 use super::call::{Call, Next, Question};
 use super::masking::Masker;
 use super::message::Operation;
+use super::shared::ahead::Ahead;
 use super::shared::gate::{Gated, Offered, Transfers};
+use super::shared::open::{self, Opened, Part};
 use super::shared::outcome::{Outcome, Use};
 use super::shared::{Delivery, convert, gate, products};
 use super::{bilinear, divide};
@@ -288,11 +290,21 @@ impl P1 {
         Ok(Call::new(question))
     }
 
-    /// Products and sums of shared values, divided.
-    pub(crate) fn products(&self, items: &[products::Item<'_>]) -> Result<Call<Vec<Outcome>>> {
+    /// Products and sums of shared values, divided. Where there is somebody to take parts of the
+    /// products `ahead`, P2 has opened most of them when the call is there.
+    pub(crate) fn products(
+        &self,
+        items: &[products::Item<'_>],
+        ahead: Option<&dyn Ahead>,
+    ) -> Result<Call<Vec<Outcome>>> {
         let transfers = self.0.transfers();
-        let question = products::ask(&self.masker(), items, transfers.as_ref())?;
+        let question = products::ask(&self.masker(), items, transfers.as_ref(), ahead)?;
         Ok(Call::new(question))
+    }
+
+    /// Has parts of products opened ahead of the request for these.
+    pub(crate) fn open(&self, parts: &[Part]) -> Call<Vec<Opened>> {
+        Call::new(open::ask(&self.0.key, parts))
     }
 
     /// Sets up the oblivious transfers that offers need, if that has not been done.

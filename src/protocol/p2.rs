@@ -2,7 +2,7 @@
 
 use super::message::{self, Operation};
 use super::shared::seal::Sealer;
-use super::shared::{Answering, convert, gate, products};
+use super::shared::{Answering, convert, gate, open, products};
 use super::{bilinear, divide};
 use crate::error::Result;
 use crate::paillier::{Encrypt, PrivateKey, PublicKey};
@@ -98,6 +98,7 @@ impl P2 {
             Operation::Share => convert::answer(reader, answering, body),
             Operation::Products => products::answer(reader, answering, body),
             Operation::Gate => gate::answer(reader, answering, body),
+            Operation::Open => open::answer(reader, answering, body),
             _ => gate::answer_setup_request(reader, answering, body),
         }
     }

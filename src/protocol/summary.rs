@@ -19,7 +19,8 @@ pub const REQUEST_HEADER_BYTES: usize = 4 + 2 + 2 + 2 + 32;
 pub struct Summary {
     /// What it asks for.
     pub operation: Operation,
-    /// Lines and values a line of every operand, in the order of the message.
+    /// Lines and values a line of every operand, in the order of the message; terms that P2 opened ahead of it are
+    /// those of the request that had them opened.
     pub groups: Vec<[usize; 2]>,
     /// Ciphertexts in the reply.
     pub answers: u64,
@@ -40,9 +41,11 @@ impl Summary {
             ciphertexts,
             other_bytes,
         } = match operation {
-            Operation::Share | Operation::Products | Operation::Gate | Operation::Setup => {
-                sizes(operation, &mut reader, key)?
-            }
+            Operation::Share
+            | Operation::Products
+            | Operation::Gate
+            | Operation::Setup
+            | Operation::Open => sizes(operation, &mut reader, key)?,
             _ => basic_sizes(operation, &mut reader, key)?,
         };
         reader.finish()?;
@@ -119,6 +122,7 @@ impl Operation {
             Operation::Products => "products",
             Operation::Gate => "gate",
             Operation::Setup => "setup",
+            Operation::Open => "open",
         }
     }
 }
@@ -130,10 +134,11 @@ mod tests {
     use crate::random::Random;
     use crate::{
         Encrypt, EncryptedTensor, IntegerMlp, IntegerTensor, MlpConfig, P1, P2, PrivateKey,
-        Security, Session,
+        Security, Session, Transport,
     };
     use std::collections::BTreeSet;
     use std::sync::{Arc, Mutex};
+    use std::time::Duration;
 
     /// Whatever is true of the summary of every request.
     fn check(request: &[u8], p2: &P2) -> Summary {
@@ -153,17 +158,33 @@ mod tests {
         summary
     }
 
+    /// P2 as if it were elsewhere, and what it is asked for.
+    struct Watching {
+        p2: P2,
+        seen: Arc<Mutex<BTreeSet<&'static str>>>,
+    }
+
+    impl Transport for Watching {
+        fn exchange(&self, request: &[u8]) -> Result<Vec<u8>> {
+            let summary = check(request, &self.p2);
+            self.seen.lock().unwrap().insert(summary.operation.name());
+            self.p2.answer(request)
+        }
+
+        fn round_trip(&self) -> Option<Duration> {
+            Some(Duration::ZERO)
+        }
+    }
+
     /// Training uses all operations on shared values.
     #[test]
     fn requests_of_a_training_are_summed_up() {
         let key = PrivateKey::generate(1024, Security::AllowInsecure).unwrap();
         let p2 = P2::new(key.clone());
         let seen = Arc::new(Mutex::new(BTreeSet::new()));
-        let (inside, watched) = (P2::new(key.clone()), Arc::clone(&seen));
-        let transport = move |request: &[u8]| {
-            let summary = check(request, &p2);
-            watched.lock().unwrap().insert(summary.operation.name());
-            inside.answer(request)
+        let transport = Watching {
+            p2,
+            seen: Arc::clone(&seen),
         };
         let p1 = Arc::new(P1::new(key.public().clone(), 40).unwrap());
         let session = Session::new(p1, Arc::new(transport));
@@ -172,15 +193,19 @@ mod tests {
             let clear = IntegerTensor::from_f64(&[4, columns], &values, 8, Some(14)).unwrap();
             EncryptedTensor::encrypt(&clear, &key, &Random::os()).unwrap()
         };
-        let config = MlpConfig::relu(&[3, 4, 5, 2]).with_fraction_bits(8);
+        let config = MlpConfig::relu(&[3, 40, 5, 2]).with_fraction_bits(8);
         let network = IntegerMlp::draw(config, None).unwrap();
         let mut network = network.encrypt(&key, &Random::os()).unwrap();
-        network
-            .train_step(&session, &tensor(3), &tensor(2), 0.1)
-            .unwrap();
+        // The size of parts that are opened ahead depends on the number of threads.
+        let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1);
+        one_thread.build().unwrap().install(|| {
+            network
+                .train_step(&session, &tensor(3), &tensor(2), 0.1)
+                .unwrap();
+        });
         network.predict(&session, &tensor(3)).unwrap();
         let seen = seen.lock().unwrap();
-        for name in ["share", "products", "gate", "setup"] {
+        for name in ["share", "products", "gate", "setup", "open"] {
             assert!(seen.contains(name), "{name} is not among {seen:?}");
         }
     }

@@ -13,14 +13,15 @@ use std::time::{Duration, Instant};
 /// threads.
 pub struct Session {
     p1: Arc<P1>,
-    transport: Arc<dyn Transport>,
+    pub(super) transport: Arc<dyn Transport>,
     statistics: Mutex<Statistics>,
 }
 
 /// What the calls of a session have cost so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Statistics {
-    /// Requests that were answered.
+    /// Requests that were answered: those that P1 waited for one after the other, and those that
+    /// it sent ahead of one of them while it worked (see [`Transport::round_trip`]).
     pub rounds: u64,
     /// Bytes of requests, P1 to P2.
     pub bytes_sent: u64,
@@ -32,7 +33,8 @@ pub struct Statistics {
     pub p2_operations: u64,
     /// Time that P1 computed.
     pub p1_time: Duration,
-    /// Time that P1 waited: P2 and the wire.
+    /// Time that P1 waited for P2 and the wire. Where both work at once, P2's work that P1 did not
+    /// wait for is not in it.
     pub exchange_time: Duration,
     /// Values that P2 saw under a mask, m: its advantage over guessing is at most m·2^−σ.
     pub masked_values: u64,
@@ -75,29 +77,40 @@ impl Session {
     /// Starts a call and drives it to its end. P1's operations are those of the key's ring while
     /// the call ran, so calls that overlap in time share theirs between them.
     pub(super) fn drive<T: 'static>(&self, start: impl FnOnce() -> Result<Call<T>>) -> Result<T> {
+        self.drive_counting(|_| start())
+    }
+
+    /// As [`Session::drive`], for a start that has costs of its own.
+    pub(super) fn drive_counting<T: 'static>(
+        &self,
+        start: impl FnOnce(&mut Statistics) -> Result<Call<T>>,
+    ) -> Result<T> {
         let ring = self.p1.key().ring();
         let (began, before) = (Instant::now(), ring.operations());
         let mut cost = Statistics::default();
-        let outcome = start().and_then(|mut call| {
-            while call.step()? == Step::Send {
-                let request = call.request()?;
-                let sent = Instant::now();
-                let reply = self.transport.exchange(request)?;
-                cost.exchange_time += sent.elapsed();
-                cost.rounds += 1;
-                cost.bytes_sent += request.len() as u64;
-                cost.bytes_received += reply.len() as u64;
-                call.resume(&reply)?;
-            }
-            cost.masked_values = call.masked_values();
-            cost.p2_operations = call.peer_operations();
-            call.into_results()
-        });
+        let outcome = start(&mut cost).and_then(|call| self.carry(call, &mut cost));
         cost.p1_operations = ring.operations() - before;
         cost.p1_time = began.elapsed().saturating_sub(cost.exchange_time);
         let mut total = self.statistics.lock().unwrap_or_else(|e| e.into_inner());
         *total = total.plus(&cost);
         outcome
+    }
+
+    /// Carries the messages of a call, and counts all but P1's work.
+    pub(super) fn carry<T: 'static>(&self, mut call: Call<T>, cost: &mut Statistics) -> Result<T> {
+        while call.step()? == Step::Send {
+            let request = call.request()?;
+            let sent = Instant::now();
+            let reply = self.transport.exchange(request)?;
+            cost.exchange_time += sent.elapsed();
+            cost.rounds += 1;
+            cost.bytes_sent += request.len() as u64;
+            cost.bytes_received += reply.len() as u64;
+            call.resume(&reply)?;
+        }
+        cost.masked_values += call.masked_values();
+        cost.p2_operations += call.peer_operations();
+        call.into_results()
     }
 
     pub(super) fn one(&self, start: impl FnOnce() -> Result<Call>) -> Result<EncryptedTensor> {
@@ -119,7 +132,7 @@ impl Session {
 }
 
 impl Statistics {
-    fn plus(&self, other: &Self) -> Self {
+    pub(super) fn plus(&self, other: &Self) -> Self {
         Self {
             rounds: self.rounds + other.rounds,
             bytes_sent: self.bytes_sent + other.bytes_sent,

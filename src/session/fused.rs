@@ -125,7 +125,7 @@ impl Session {
         if items.iter().any(|i| matches!(i.result, Use::Offer(_))) {
             self.set_up()?;
         }
-        self.drive(|| self.p1().products(items))
+        self.drive_ahead(|ahead| self.p1().products(items, ahead))
     }
 
     fn set_up(&self) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Sessions: the operations that need both parties, and their clear counterpart.
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod arithmetic;
 mod clear;
 mod encrypted;

@@ -9,6 +9,7 @@ pub mod network;
 use crate::error::{Error, Result};
 use crate::protocol::P2;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One exchange with P2. Implementations may be slow, may fail, and may be asked again with the
 /// same bytes: P2 keeps no state.
@@ -18,6 +19,16 @@ pub trait Transport: Send + Sync {
     /// # Errors
     /// [`Error::Transport`] when no reply came; the caller's call then is lost, its tensors not.
     fn exchange(&self, request: &[u8]) -> Result<Vec<u8>>;
+
+    /// How long a question takes to P2 and back, P2's work aside, where P2 works elsewhere and
+    /// [`Transport::exchange`] may be called from threads of this library, several at a time.
+    ///
+    /// A session then has P1 and P2 work at once: while P1 makes the rest of a request, P2 opens
+    /// what is there already, if it comes back before P1 is done. `None`, which is the default: P2
+    /// works here, it is not known yet, or exchanges belong to the caller's thread.
+    fn round_trip(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// P2 in the same process: for tests, tuning and demonstrations. Whoever holds both parties holds
@@ -49,5 +60,9 @@ impl<F: Fn(&[u8]) -> Result<Vec<u8>> + Send + Sync> Transport for F {
 impl<T: Transport + ?Sized> Transport for Arc<T> {
     fn exchange(&self, request: &[u8]) -> Result<Vec<u8>> {
         (**self).exchange(request)
+    }
+
+    fn round_trip(&self) -> Option<Duration> {
+        (**self).round_trip()
     }
 }

@@ -16,13 +16,14 @@ namespace smlp {
 
 /// What a session has done so far.
 struct Statistics {
+  /// Requests that were answered, those that were sent while P1 worked on a later one included.
   std::uint64_t rounds;
   std::uint64_t bytes_sent;
   std::uint64_t bytes_received;
   std::uint64_t p1_operations;
   std::uint64_t p2_operations;
   std::uint64_t p1_nanoseconds;
-  /// Time of P2 and of the wire.
+  /// Time of P2 and of the wire, as far as P1 waited for them.
   std::uint64_t exchange_nanoseconds;
   /// m: P2's advantage is at most m · 2^-sigma.
   std::uint64_t masked_values;

@@ -3,7 +3,8 @@
 //! A value x is shared when P2 can read its half x + r and P1 knows the mask r. Products of shared
 //! matrices need ciphertexts of packs only ([`products`]), sums and divisions need none, and signs
 //! are compared under a garbled circuit ([`gate`]), so that P2 sees nothing but halves under fresh
-//! masks. P2 keeps no state: it seals its halves ([`seal`]), and P1 quotes them.
+//! masks. P2 keeps no state: it seals its halves ([`seal`]), and P1 quotes them. It also seals what
+//! it opens ahead of a request for products ([`open`]), so that both parties can work at once.
 //!
 //! # In messages
 //!
@@ -15,8 +16,11 @@
 //! A reply holds what was sealed for each item, then the ciphertexts of all items: for each the
 //! packs along its lines, those across them, the single ones. Halves are two's complement.
 
+pub mod ahead;
 pub mod convert;
+pub mod cross;
 pub mod gate;
+pub mod open;
 pub mod outcome;
 pub mod product;
 pub mod products;

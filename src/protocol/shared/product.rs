@@ -1,21 +1,18 @@
 //! One matrix product of shared values; [`super::products`] says how it is computed.
 
+use super::ahead::{Composer, Term};
+use super::cross::{CrossProducts, Prepared, work};
+use super::open::{Label, Which, read_term, values_of};
 use super::products::Item;
 use super::{Answering, Halves, read_share, shared_of, write_share};
 use crate::error::{Error, Result};
 use crate::fixed::bounds::ceil_log2;
-use crate::modular::exponentiation::{Exponents, multi_power};
-use crate::modular::{Limbs, Residues};
-use crate::paillier::Encrypt;
-use crate::protocol::masking::{self, Masker, Packed};
-use crate::protocol::message;
+use crate::protocol::masking::Masker;
 use crate::protocol::p2::{MAX_TERMS, MAX_VALUES};
-use crate::protocol::profile::{Phase, measure};
 use crate::protocol::wide::{self, Wide};
-use crate::tensor::{EncryptedTensor, Packs};
+use crate::tensor::EncryptedTensor;
 use crate::wire::{Reader, Writer};
 use rayon::prelude::*;
-use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// A factor of a product: a shared matrix, as it is or transposed.
@@ -89,167 +86,162 @@ fn check_size(m: usize, p: usize, q: usize) -> Result<()> {
     Error::check_limit("terms of a matrix product", terms, MAX_TERMS)
 }
 
-/// A factor as P1 uses it: p lines, packed along them.
-struct Prepared {
-    packs: Arc<Packs>,
-    /// Masks, line by line.
-    masks: Limbs,
-    mask_bits: u32,
-    lines: usize,
-    per_line: usize,
-    bound: u32,
+/// A product that P1 is going to ask for.
+pub struct Product<'a> {
+    factors: [Factor<'a>; 2],
+    left: Prepared,
+    right: Prepared,
+    widths: Widths,
 }
 
-impl Prepared {
-    /// `along_lines`: whether the lines of the tensor are those of the product.
-    fn new(tensor: &EncryptedTensor, along_lines: bool) -> Result<Self> {
-        let shared = shared_of(tensor)?;
-        let packs = if along_lines {
-            &shared.rows
-        } else {
-            &shared.columns
+impl<'a> Product<'a> {
+    /// Checks that the factors fit each other, and that what is sent fits their slots.
+    pub fn new(masker: &Masker<'_>, x: Factor<'a>, y: Factor<'a>, item: &Item<'_>) -> Result<Self> {
+        // Lines of X are its columns, so that m runs along a line.
+        let left = Prepared::new(x.tensor, x.transposed)?;
+        let right = Prepared::new(y.tensor, !y.transposed)?;
+        let (m, p, q) = (left.per_line, left.lines, right.per_line);
+        let results: usize = item.shape.iter().product();
+        if right.lines != p || m * q != results {
+            return Err(Error::shape(format!(
+                "a product of {m} × {p} and {} × {q} with {results} results",
+                right.lines
+            )));
+        }
+        check_size(m, p, q)?;
+        let divisor_bits = u64::BITS - item.divisor.leading_zeros();
+        let bits = |factor: &Prepared| FactorBits {
+            bound: factor.bound,
+            mask: factor.mask_bits,
         };
-        let packs = packs.clone().ok_or_else(|| {
-            Error::invalid("a factor of a product has not been packed along its lines")
-        })?;
-        let [lines, per_line] = packs.slots.dimensions();
-        let masks = shared.share.masks();
-        Ok(Self {
-            packs,
-            masks: if along_lines {
-                masks
-            } else {
-                transposed(&masks, per_line, lines)
-            },
-            mask_bits: shared.share.mask_bits,
-            lines,
-            per_line,
-            bound: tensor.bound(),
-        })
-    }
-}
-
-fn transposed(rows: &Limbs, lines: usize, per_line: usize) -> Limbs {
-    let mut out = Limbs::zeros(rows.rows(), rows.width());
-    for i in 0..lines {
-        for j in 0..per_line {
-            out.row_mut(j * lines + i)
-                .copy_from_slice(rows.row(i * per_line + j));
-        }
-    }
-    out
-}
-
-pub fn write_product(
-    masker: &Masker<'_>,
-    w: &mut Writer,
-    x: &Factor<'_>,
-    y: &Factor<'_>,
-    item: &Item<'_>,
-    hiding: &[Wide],
-) -> Result<[Packed; 2]> {
-    // Lines of X are its columns, so that m runs along a line.
-    let left = Prepared::new(x.tensor, x.transposed)?;
-    let right = Prepared::new(y.tensor, !y.transposed)?;
-    let (m, p, q) = (left.per_line, left.lines, right.per_line);
-    if right.lines != p || m * q != hiding.len() {
-        return Err(Error::shape(format!(
-            "a product of {m} × {p} and {} × {q} with {} results",
-            right.lines,
-            hiding.len()
-        )));
-    }
-    check_size(m, p, q)?;
-    let divisor_bits = u64::BITS - item.divisor.leading_zeros();
-    let bits = |factor: &Prepared| FactorBits {
-        bound: factor.bound,
-        mask: factor.mask_bits,
-    };
-    let widths = Widths::new(
-        bits(&left),
-        bits(&right),
-        p,
-        masker.sigma,
-        divisor_bits,
-        item.meta.bound,
-    );
-    for packs in [&left.packs, &right.packs] {
-        let bits = packs.slots.bits() as u32;
-        if bits < widths.slot() {
-            return Err(Error::Bound {
-                what: "a masked product in a slot of its factors",
-                needed: widths.slot(),
-                limit: bits,
-            });
-        }
-    }
-    let rho2 = masker
-        .random
-        .limbs(m * q, (widths.cross + 1 + masker.sigma) as usize)?;
-    let products = inner_products(
-        &wide::from_rows(&left.masks),
-        &wide::from_rows(&right.masks),
-        [m, p, q],
-    );
-    let offset_u = wide::power_of_two(widths.offset_u());
-    let offset_v = wide::power_of_two(widths.offset_v());
-    let mut plain_u = Zeroizing::new(vec![Wide::ZERO; q * m]);
-    let mut plain_v = Zeroizing::new(Vec::with_capacity(m * q));
-    for k in 0..m * q {
-        let rho2 = wide::from_row(rho2.row(k));
-        let rho1 = products[k].wrapping_sub(&rho2).wrapping_sub(&hiding[k]);
-        // u lies column by column, v row by row.
-        plain_u[k % q * m + k / q] = rho1.wrapping_add(&offset_u);
-        plain_v.push(rho2.wrapping_add(&offset_v));
-    }
-    // u[j] = Σ_t X[t]·S[t, j], v[i] = Σ_t R[t, i]·W[t].
-    let u = cross_products(masker, &left, &right, &plain_u, widths.offset_u())?;
-    let v = cross_products(masker, &right, &left, &plain_v, widths.offset_v())?;
-    w.u16(0);
-    for factor in [x, y] {
-        write_share(w, &shared_of(factor.tensor)?.share);
-        w.u16(u16::from(factor.transposed));
-    }
-    w.u64(item.divisor);
-    message::write_packed(w, &u);
-    message::write_packed(w, &v);
-    Ok([u, v])
-}
-
-/// The packs of Σ_t lines[t]·masks[t, j] + plain[j] for each j.
-fn cross_products(
-    masker: &Masker<'_>,
-    factor: &Prepared,
-    other: &Prepared,
-    plain: &[Wide],
-    offset_bits: u32,
-) -> Result<Packed> {
-    let slots = factor.packs.slots.with_lines(other.per_line);
-    let terms = factor.lines * slots.packs();
-    let packs = measure(Phase::MultiExponentiation, terms, || {
-        products_of_packs(factor, &other.masks, other.mask_bits, other.per_line)
-    });
-    // A factor's ciphertexts are fresh, so that the length of their random exponents is known.
-    let random_bits = masker.key.exponent_bits() + other.mask_bits + ceil_log2(factor.lines) + 1;
-    masker.conceal_from(&packs, slots, plain, offset_bits, random_bits)
-}
-
-fn products_of_packs(factor: &Prepared, masks: &Limbs, mask_bits: u32, outputs: usize) -> Residues {
-    let (lines, blocks) = (factor.lines, factor.packs.slots.packs_per_line());
-    let mut indices = Vec::with_capacity(outputs * blocks * lines);
-    let mut exponents = Limbs::zeros(outputs * blocks * lines, masks.width());
-    for j in 0..outputs {
-        for block in 0..blocks {
-            for t in 0..lines {
-                exponents
-                    .row_mut(indices.len())
-                    .copy_from_slice(masks.row(t * outputs + j));
-                indices.push(t * blocks + block);
+        let widths = Widths::new(
+            bits(&left),
+            bits(&right),
+            p,
+            masker.sigma,
+            divisor_bits,
+            item.meta.bound,
+        );
+        for packs in [&left.packs, &right.packs] {
+            let bits = packs.slots.bits() as u32;
+            if bits < widths.slot() {
+                return Err(Error::Bound {
+                    what: "a masked product in a slot of its factors",
+                    needed: widths.slot(),
+                    limit: bits,
+                });
             }
         }
+        Ok(Self {
+            factors: [x, y],
+            left,
+            right,
+            widths,
+        })
     }
-    let exponents = Exponents::new(&exponents, mask_bits as usize);
-    multi_power(&factor.packs.residues, &indices, &exponents, lines)
+
+    /// What P1 has to do for both terms, see [`work`].
+    pub fn work(&self) -> u64 {
+        let of = |factor: &Prepared, other: &Prepared| {
+            work(
+                factor.lines,
+                other.per_line * factor.packs.slots.packs_per_line(),
+            )
+        };
+        of(&self.left, &self.right) + of(&self.right, &self.left)
+    }
+
+    /// Makes the terms, some of it ahead of the request, and writes the product.
+    pub fn write(
+        &self,
+        masker: &Masker<'_>,
+        w: &mut Writer,
+        composer: &mut Composer<'_>,
+        number: usize,
+        item: &Item<'_>,
+        hiding: &[Wide],
+    ) -> Result<()> {
+        let [u, v] = self.terms(masker, composer, number, hiding)?;
+        w.u16(0);
+        for factor in &self.factors {
+            write_share(w, &shared_of(factor.tensor)?.share);
+            w.u16(u16::from(factor.transposed));
+        }
+        w.u64(item.divisor);
+        composer.write(w, &u);
+        composer.write(w, &v);
+        Ok(())
+    }
+
+    fn terms(
+        &self,
+        masker: &Masker<'_>,
+        composer: &mut Composer<'_>,
+        number: usize,
+        hiding: &[Wide],
+    ) -> Result<[Term; 2]> {
+        let Self {
+            left,
+            right,
+            widths,
+            ..
+        } = self;
+        let (m, p, q) = (left.per_line, left.lines, right.per_line);
+        let rho2 = masker
+            .random
+            .limbs(m * q, (widths.cross + 1 + masker.sigma) as usize)?;
+        let products = inner_products(
+            &wide::from_rows(&left.masks),
+            &wide::from_rows(&right.masks),
+            [m, p, q],
+        );
+        let offset_u = wide::power_of_two(widths.offset_u());
+        let offset_v = wide::power_of_two(widths.offset_v());
+        let mut plain_u = Zeroizing::new(vec![Wide::ZERO; q * m]);
+        let mut plain_v = Zeroizing::new(Vec::with_capacity(m * q));
+        for k in 0..m * q {
+            let rho2 = wide::from_row(rho2.row(k));
+            let rho1 = products[k].wrapping_sub(&rho2).wrapping_sub(&hiding[k]);
+            // u lies column by column, v row by row.
+            plain_u[k % q * m + k / q] = rho1.wrapping_add(&offset_u);
+            plain_v.push(rho2.wrapping_add(&offset_v));
+        }
+        // u[j] = Σ_t X[t]·S[t, j], v[i] = Σ_t R[t, i]·W[t].
+        let u = CrossProducts {
+            factor: left,
+            other: right,
+            plain: plain_u,
+            term: Term {
+                item: number,
+                which: Which::U,
+                slots: left.packs.slots.with_lines(q),
+                offset_bits: widths.offset_u(),
+                parts: vec![],
+            },
+        };
+        let v = CrossProducts {
+            factor: right,
+            other: left,
+            plain: plain_v,
+            term: Term {
+                item: number,
+                which: Which::V,
+                slots: right.packs.slots.with_lines(m),
+                offset_bits: widths.offset_v(),
+                parts: vec![],
+            },
+        };
+        // What comes last had better be small: P2 has not seen it when P1 is done.
+        let cuts = [&u, &v].map(|cross| cross.cut(composer));
+        let last = [&u, &v].map(|cross| cross.packs_in(cuts[cross.term.which as usize].last()));
+        let [cut_u, cut_v] = cuts;
+        if last[0] < last[1] {
+            let v = v.make(masker, composer, cut_v)?;
+            return Ok([u.make(masker, composer, cut_u)?, v]);
+        }
+        let u = u.make(masker, composer, cut_u)?;
+        Ok([u, v.make(masker, composer, cut_v)?])
+    }
 }
 
 /// `out[i·q + j] = Σ_t a[t·m + i]·b[t·q + j]`.
@@ -275,7 +267,13 @@ fn inner_products(a: &[Wide], b: &[Wide], [m, p, q]: [usize; 3]) -> Zeroizing<Ve
     )
 }
 
-pub fn read_product(r: &mut Reader<'_>, p2: &Answering<'_>) -> Result<(Halves, u64)> {
+/// P2: the results of a product, still to be divided, and by what.
+pub fn read_product(
+    r: &mut Reader<'_>,
+    p2: &Answering<'_>,
+    label: Option<Label>,
+    number: usize,
+) -> Result<(Halves, u64)> {
     let mut factors = Vec::with_capacity(2);
     for lines_are_the_products in [true, false] {
         let halves = read_share(r, p2.sealer)?;
@@ -289,25 +287,25 @@ pub fn read_product(r: &mut Reader<'_>, p2: &Answering<'_>) -> Result<(Halves, u
     let divisor = r.u64()?;
     let (x, w) = (&factors[0], &factors[1]);
     let (m, p, q) = (x.per_line, x.lines, w.per_line);
-    let u = message::read_packed(r, p2.key.public())?;
-    let v = message::read_packed(r, p2.key.public())?;
-    if w.lines != p || u.slots.dimensions() != [q, m] || v.slots.dimensions() != [m, q] {
+    let u = read_term(r, p2, label, number, Which::U)?;
+    let v = read_term(r, p2, label, number, Which::V)?;
+    if w.lines != p || u.dimensions() != [q, m] || v.dimensions() != [m, q] {
         return Err(r.error(format!(
             "a product of {m} × {p} and {} × {q} with {:?} and {:?} masked terms",
             w.lines,
-            u.slots.dimensions(),
-            v.slots.dimensions()
+            u.dimensions(),
+            v.dimensions()
         )));
     }
     check_size(m, p, q)?;
     // Products of absurdly wide numbers would wrap: garbage for the one who asked for it.
     let mut values = inner_products(&x.values, &w.values, [m, p, q]);
-    let (u, v) = (masking::open(&u, p2.key)?, masking::open(&v, p2.key)?);
+    let [u, v] = values_of([&u, &v], p2)?;
     for (k, z) in values.iter_mut().enumerate() {
-        *z = z.wrapping_sub(&u[k % q * m + k / q]).wrapping_sub(&v[k]);
+        *z = z
+            .wrapping_sub(u.at(k % q, k / q))
+            .wrapping_sub(v.at(k / q, k % q));
     }
-    p2.see(&u);
-    p2.see(&v);
     let halves = Halves {
         lines: m,
         per_line: q,

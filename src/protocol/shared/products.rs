@@ -13,19 +13,22 @@
 //!
 //! | item of a request | after its u16 kind |
 //! |---|---|
-//! | 0 product | *share* X, u16 transposed, *share* W, u16 transposed, u64 divisor, *masked* u (a line a column of the result), *masked* v (a line a row) |
+//! | 0 product | *share* X, u16 transposed, *share* W, u16 transposed, u64 divisor, *terms* u (a line a column of the result), *terms* v (a line a row); see [`super::open`] |
 //! | 1 sum of columns | *share* x, u32 bits and a correction a column, u64 divisor |
 //! | 2 difference | *share* a, *share* b, u32 bits and a correction a value, u64 divisor |
 //!
 //! Then u16 1 and the *share* of an addend (of one line: for every row) or u16 0; the *delivery*; and
 //! u16 0, or 1 where the result goes into a gate: u32 bits w, and u16 1 and the *share* of bits or
-//! u16 0 without. The request begins with u16 1 and P2's sealed transfer seeds (u64 length, bytes) or u16 0,
+//! u16 0 without. The request begins with u16 1 and P2's sealed transfer seeds (u64 length, bytes) or u16 0;
+//! u16 1 and the 16-byte label of the request, where parts of its terms were opened ahead, or u16 0;
 //! and the u64 number of items. For a gate the reply holds, at the item's place, a nonce and the
 //! transfer matrix for the low w bits of all values and for the bits.
 
+use super::ahead::{Ahead, Composer};
 use super::gate::Transfers;
+use super::open::read_label;
 use super::outcome::{Awaited, Outcome, Use, Waiting, read_outcomes};
-use super::product::{Factor, read_product, write_product};
+use super::product::{Factor, Product, read_product};
 use super::{
     Answering, Delivery, Halves, Outbox, dimensions, read_share, read_transfers, read_wides,
     shared_of, write_share, write_transfers, write_wides,
@@ -63,27 +66,39 @@ pub struct Item<'a> {
     pub result: Use<'a>,
 }
 
-/// P1: asks for the items.
+/// P1: asks for the items. Where there is somebody to take parts of the terms `ahead` of the
+/// request, P2 opens them while P1 makes the rest.
 pub fn ask(
     masker: &Masker<'_>,
     items: &[Item<'_>],
     transfers: Option<&Arc<Transfers>>,
+    ahead: Option<&dyn Ahead>,
 ) -> Result<Question<Vec<Outcome>>> {
+    // All factors are checked before P2 gets to see anything.
+    let products = items
+        .iter()
+        .map(|item| match item.kind {
+            Kind::Product(x, y) => Product::new(masker, x, y, item).map(Some),
+            _ => Ok(None),
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let work = products.iter().flatten().map(Product::work).sum();
     let mut w = message::request(Operation::Products, masker.key);
     write_transfers(&mut w, transfers);
+    let mut composer = Composer::new(ahead, masker.random, work, &mut w)?;
     w.u64(items.len() as u64);
     let mut waiting = Vec::with_capacity(items.len());
     let mut seen = 0;
-    for item in items {
+    for (number, (item, product)) in items.iter().zip(&products).enumerate() {
         let (lines, per_line) = dimensions(&item.shape);
         let count = lines * per_line;
         let mask_bits = masker.mask_bits(item.meta.bound);
         let masks = masker.masks(count, item.meta.bound)?;
         let hiding = hiding(item, &masks, lines, per_line)?;
         match &item.kind {
-            Kind::Product(x, y) => {
-                let packed = write_product(masker, &mut w, x, y, item, &hiding)?;
-                seen += packed.iter().map(|p| p.slots.count()).sum::<usize>();
+            Kind::Product(..) => {
+                let product = product.as_ref().expect("made above");
+                product.write(masker, &mut w, &mut composer, number, item, &hiding)?;
             }
             Kind::ColumnSums(x) => {
                 let share = &shared_of(x)?.share;
@@ -139,6 +154,8 @@ pub fn ask(
         };
         waiting.push(Waiting::new(&mut w, awaited, &item.result, None, None));
     }
+    seen += composer.masked;
+    composer.finish(&mut w)?;
     let (key, transfers) = (masker.key.clone(), transfers.cloned());
     Ok(Question::new(
         masker.key,
@@ -219,11 +236,12 @@ fn column_sums(rows: &Limbs, per_line: usize) -> Zeroizing<Vec<Wide>> {
 /// P2: computes the items.
 pub fn answer(mut r: Reader<'_>, p2: &Answering<'_>, reply: Writer) -> Result<Writer> {
     let seeds = read_transfers(&mut r, p2)?;
+    let label = read_label(&mut r)?;
     let items = r.size("items in a request", MAX_ITEMS)?;
     let mut outbox = Outbox::new(p2, reply);
-    for _ in 0..items {
+    for number in 0..items {
         let (mut values, divisor) = match r.u16()? {
-            0 => read_product(&mut r, p2)?,
+            0 => read_product(&mut r, p2, label, number)?,
             1 => read_column_sums(&mut r, p2)?,
             2 => read_difference(&mut r, p2)?,
             other => return Err(r.error(format!("kind {other} of a product is unknown"))),

@@ -1,9 +1,9 @@
 //! Sizes of requests on shared values, without the private key: what [`crate::protocol::Summary`] says about
-//! them. It follows the messages of [`super::convert`], [`super::products`] and [`super::gate`], and skips what they
-//! hold.
+//! them. It follows the messages of [`super::convert`], [`super::products`], [`super::gate`] and [`super::open`], and
+//! skips what they hold.
 
 use super::seal::OVERHEAD;
-use super::{Delivery, limbs_for, read_dimensions};
+use super::{Delivery, limbs_for, open, read_dimensions};
 use crate::error::{Error, Result};
 use crate::paillier::PublicKey;
 use crate::protocol::message::{self, Operation};
@@ -18,7 +18,7 @@ const LABEL: u64 = 16;
 /// What a request and its reply are made of.
 #[derive(Debug, Default)]
 pub struct Sizes {
-    /// Lines and values a line of every operand.
+    /// Lines and values a line of every operand, but not of terms that were opened, and counted, before.
     pub groups: Vec<[usize; 2]>,
     /// Ciphertexts of the reply.
     pub ciphertexts: u64,
@@ -26,7 +26,7 @@ pub struct Sizes {
     pub other_bytes: u64,
 }
 
-/// Reads a request of operation 8, 9, 10 or 11 from after its header to its end.
+/// Reads a request of operation 8 to 12 from after its header to its end.
 ///
 /// # Errors
 /// [`Error::Malformed`], [`Error::Limit`].
@@ -52,6 +52,7 @@ pub fn sizes(operation: Operation, r: &mut Reader<'_>, key: &PublicKey) -> Resul
         }
         Operation::Products => {
             skip_transfers(r)?;
+            open::read_label(r)?;
             for _ in 0..r.size("items in a request", MAX_ITEMS)? {
                 sizes.skip_product(r, key)?;
             }
@@ -68,6 +69,13 @@ pub fn sizes(operation: Operation, r: &mut Reader<'_>, key: &PublicKey) -> Resul
             sizes.deliver(r, key, lines, per_line)?;
             if r.u16()? == 1 {
                 sizes.ciphertexts += (lines * per_line) as u64;
+            }
+        }
+        Operation::Open => {
+            for _ in 0..r.size("parts in a request", MAX_ITEMS)? {
+                let (part, sealed) = open::skip_part(r, key)?;
+                sizes.groups.push(part);
+                sizes.other_bytes += sealed;
             }
         }
         _ => {
@@ -103,9 +111,10 @@ impl Sizes {
                     r.u16()?;
                 }
                 r.u64()?;
-                self.skip_masked(r, key)?;
-                let v = message::skip_packed(r, key)?;
-                self.groups.push(v);
+                let (_, masked) = open::skip_term(r, key)?;
+                self.groups.extend(masked);
+                let (v, masked) = open::skip_term(r, key)?;
+                self.groups.extend(masked);
                 v
             }
             1 => {

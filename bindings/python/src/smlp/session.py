@@ -25,7 +25,7 @@ class Statistics:
     """What a session has cost since it began or since ``reset_statistics``."""
 
     rounds: int
-    """Messages that P1 sent and P2 answered."""
+    """Messages that P1 sent and P2 answered, those sent while P1 worked on a later one included."""
     bytes_sent: int
     bytes_received: int
     p1_operations: int
@@ -34,7 +34,7 @@ class Statistics:
     """The same on P2's side, in its smaller rings, as it reports them."""
     p1_seconds: float
     exchange_seconds: float
-    """P2 and the wire."""
+    """P2 and the wire, as far as P1 waited for them."""
     masked_values: int
     """m: P2's advantage is at most m·2^−sigma."""
 
