@@ -312,3 +312,21 @@ fn packed_tensors_are_unpacked_in_one_round_and_used_as_they_are() {
         &p.clear.multiply(&x, &x).unwrap(),
     );
 }
+
+#[test]
+fn a_tensor_times_its_own_transpose_equals_the_twin() {
+    let p = parties();
+    for shape in [[1, 1], [4, 1], [1, 5], [3, 4]] {
+        let x = tensor(&shape, 12, 3);
+        let packed = EncryptedTensor::encrypt_packed(&x, &p.key, 40, &Random::os()).unwrap();
+        for e in [p.encrypt(&x), p.session.unpack(&packed).unwrap()] {
+            let (t, clear_t) = (e.transpose(), x.transpose());
+            for (a, b, ca, cb) in [(&e, &t, &x, &clear_t), (&t, &e, &clear_t, &x)] {
+                p.same(
+                    &p.session.matmul_divide(a, b, plain(8, 0)).unwrap(),
+                    &p.clear.matmul_divide(ca, cb, plain(8, 0)).unwrap(),
+                );
+            }
+        }
+    }
+}

@@ -74,8 +74,8 @@ impl Session {
     fn is_shared(&self, tensor: &EncryptedTensor) -> bool {
         let mask_bits = FactorBits::new(tensor.bound(), self.p1().sigma()).mask;
         let (lines, per_line) = dimensions(tensor.shape());
-        let shared = tensor.storage().shared();
-        shared.is_some_and(|s| s.share.is(lines, per_line, mask_bits))
+        let shares = tensor.storage().shares();
+        shares.get(lines, per_line, mask_bits).is_some()
     }
 
     /// Shares and packs what is not yet, in one round trip.
@@ -83,11 +83,8 @@ impl Session {
         let mut items = Vec::new();
         for need in needs {
             let is_shared = self.is_shared(need.tensor);
-            // Packs of other lines are none.
-            let shared = need.tensor.storage().shared().filter(|s| {
-                let (lines, per_line) = dimensions(need.tensor.shape());
-                s.share.is(lines, per_line, s.share.mask_bits)
-            });
+            let (lines, per_line) = dimensions(need.tensor.shape());
+            let shared = need.tensor.storage().shares().of_lines(lines, per_line);
             let lacks = |wanted: bool, columns: bool| {
                 let packs = shared.as_ref().and_then(|s| match columns {
                     false => s.rows.as_ref(),
@@ -240,13 +237,15 @@ impl Layers for Session {
             let chosen: Vec<usize> = (first..count.min(first + at_once)).collect();
             let part = rows.take(0, &chosen)?.compact()?;
             self.ensure(0, &[need(&part, false, false)])?;
-            let shared = part.storage().shared().expect("it was just shared");
+            let (lines, per_line) = dimensions(part.shape());
+            let shared = part.storage().shares().of_lines(lines, per_line);
+            let shared = shared.expect("it was just shared");
             match &mut all {
                 None => all = Some((*shared).clone()),
                 Some(all) => all.share.lines.extend(shared.share.lines.iter().cloned()),
             }
         }
-        rows.storage().set_shared(all.expect("there are rows"));
+        rows.storage().shares().put(all.expect("there are rows"));
         Ok(rows)
     }
 

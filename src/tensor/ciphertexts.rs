@@ -1,13 +1,13 @@
 //! [`Ciphertexts`]: encrypted elements of a tensor, and the arithmetic that needs no interaction.
 
 use super::Storage;
-use super::share::{Packs, Shared, whole_lines};
+use super::share::{Packs, Shares, whole_lines};
 use crate::error::{Error, Result};
 use crate::fixed::MAX_BOUND;
 use crate::modular::exponentiation::signed_multi_power;
 use crate::modular::{Limbs, Residues, less_than, subtract};
 use crate::paillier::{PublicKey, Slots};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// A flat list of encrypted numbers under one key: one a ciphertext, or *packed*, several in one.
 ///
@@ -19,7 +19,7 @@ pub struct Ciphertexts {
     form: Form,
     refreshed: bool,
     /// A cache that interactive operations fill; it never changes what the elements are.
-    shared: Mutex<Option<Arc<Shared>>>,
+    shares: Shares,
 }
 
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Ciphertexts {
             key,
             form,
             refreshed,
-            shared: Mutex::new(None),
+            shares: Shares::default(),
         }
     }
 
@@ -113,15 +113,8 @@ impl Ciphertexts {
         self.refreshed
     }
 
-    pub(crate) fn shared(&self) -> Option<Arc<Shared>> {
-        self.shared
-            .lock()
-            .unwrap_or_else(|e| e.into_inner())
-            .clone()
-    }
-
-    pub(crate) fn set_shared(&self, shared: Shared) {
-        *self.shared.lock().unwrap_or_else(|e| e.into_inner()) = Some(Arc::new(shared));
+    pub(crate) fn shares(&self) -> &Shares {
+        &self.shares
     }
 
     fn with(&self, residues: Residues) -> Self {
@@ -188,7 +181,7 @@ impl Storage for Ciphertexts {
     }
 
     fn gather(&self, indices: &[usize]) -> Result<Self> {
-        let gathered = match &self.form {
+        let mut gathered = match &self.form {
             Form::Single(residues) => self.with(residues.gather(indices)),
             Form::Packed(packs) => {
                 let lines = whole_lines(indices, packs.slots.dimensions()[1])
@@ -198,11 +191,9 @@ impl Storage for Ciphertexts {
             }
         };
         // Shares have lines of their own: those of the shape that the tensor had then.
-        if let Some(shared) = self.shared()
-            && let Some(lines) = whole_lines(indices, shared.share.per_line)
-        {
-            gathered.set_shared(shared.gather(&lines));
-        }
+        gathered.shares = self
+            .shares
+            .gather(|per_line| whole_lines(indices, per_line));
         Ok(gathered)
     }
 

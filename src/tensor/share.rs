@@ -8,7 +8,7 @@
 use crate::modular::{Limbs, Residues};
 use crate::paillier::Slots;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// One line of shared values (along the last axis).
 pub(crate) struct Line {
@@ -96,6 +96,66 @@ impl Shared {
             rows: self.rows.as_ref().map(|p| Arc::new(p.gather(lines))),
             columns: None,
         }
+    }
+}
+
+/// The shares of one storage: its elements may be in use in several shapes, or under masks of several
+/// lengths, at the same time and on several threads.
+#[derive(Debug, Default)]
+pub(crate) struct Shares(Mutex<Vec<Arc<Shared>>>);
+
+/// Shares that are kept; enough for the operands of one operation.
+const KEPT: usize = 4;
+
+impl Shares {
+    /// With so many lines of so many values under masks of so many bits.
+    pub fn get(&self, lines: usize, per_line: usize, mask_bits: u32) -> Option<Arc<Shared>> {
+        self.find(|share| share.is(lines, per_line, mask_bits))
+    }
+
+    /// With such lines, whatever the masks are: packs do not depend on them.
+    pub fn of_lines(&self, lines: usize, per_line: usize) -> Option<Arc<Shared>> {
+        self.find(|share| share.is(lines, per_line, share.mask_bits))
+    }
+
+    fn find(&self, wanted: impl Fn(&Share) -> bool) -> Option<Arc<Shared>> {
+        let all = self.lock();
+        all.iter().rev().find(|s| wanted(&s.share)).cloned()
+    }
+
+    /// Takes the place of what was known of the same lines and masks, but for packs that are known
+    /// of these lines already.
+    pub fn put(&self, mut shared: Shared) {
+        let Share {
+            per_line,
+            mask_bits,
+            ref lines,
+        } = shared.share;
+        let lines = lines.len();
+        let known = self.of_lines(lines, per_line);
+        let known = known.as_ref();
+        shared.rows = shared.rows.or_else(|| known?.rows.clone());
+        shared.columns = shared.columns.or_else(|| known?.columns.clone());
+        let mut all = self.lock();
+        all.retain(|s| !s.share.is(lines, per_line, mask_bits));
+        let surplus = (all.len() + 1).saturating_sub(KEPT);
+        all.drain(..surplus);
+        all.push(Arc::new(shared));
+    }
+
+    /// What remains for elements that make up whole lines, as `lines_of` tells from the length of
+    /// a line.
+    pub fn gather(&self, lines_of: impl Fn(usize) -> Option<Vec<usize>>) -> Self {
+        let all = self.lock();
+        let gathered = all.iter().filter_map(|shared| {
+            let lines = lines_of(shared.share.per_line)?;
+            Some(Arc::new(shared.gather(&lines)))
+        });
+        Self(Mutex::new(gathered.collect()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Shared>>> {
+        self.0.lock().unwrap_or_else(|e| e.into_inner())
     }
 }
 

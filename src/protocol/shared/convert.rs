@@ -115,8 +115,8 @@ fn write_tensor(
         mask_bits: masker.mask_bits(tensor.bound()),
         known: None,
     };
-    let shared = tensor.storage().shared();
-    if let Some(shared) = shared.filter(|s| s.share.is(lines, per_line, awaited.mask_bits)) {
+    let shares = tensor.storage().shares();
+    if let Some(shared) = shares.get(lines, per_line, awaited.mask_bits) {
         w.u16(1);
         write_share(w, &shared.share);
         awaited.masks = shared.share.masks();

@@ -11,7 +11,7 @@ use crate::paillier::Slots;
 use crate::protocol::masking::Masker;
 use crate::protocol::profile::{Phase, measure};
 use crate::protocol::wide::Wide;
-use crate::tensor::{EncryptedTensor, Packs};
+use crate::tensor::{EncryptedTensor, Packs, Share};
 use std::ops::Range;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 /// A factor as P1 uses it: p lines, packed along them.
 pub struct Prepared {
     pub packs: Arc<Packs>,
+    pub share: Share,
     /// Masks, line by line.
     pub masks: Limbs,
     pub mask_bits: u32,
@@ -29,8 +30,8 @@ pub struct Prepared {
 
 impl Prepared {
     /// `along_lines`: whether the lines of the tensor are those of the product.
-    pub fn new(tensor: &EncryptedTensor, along_lines: bool) -> Result<Self> {
-        let shared = shared_of(tensor)?;
+    pub fn new(masker: &Masker<'_>, tensor: &EncryptedTensor, along_lines: bool) -> Result<Self> {
+        let shared = shared_of(masker, tensor)?;
         let packs = if along_lines {
             &shared.rows
         } else {
@@ -43,6 +44,7 @@ impl Prepared {
         let masks = shared.share.masks();
         Ok(Self {
             packs,
+            share: shared.share.clone(),
             masks: if along_lines {
                 masks
             } else {

@@ -27,6 +27,7 @@ pub mod products;
 pub mod seal;
 pub mod sizes;
 
+use super::masking::Masker;
 use super::message;
 use super::p2::{MAX_SLOT_BITS, MAX_VALUES};
 use super::profile::{Phase, measure};
@@ -343,9 +344,13 @@ pub fn dimensions(shape: &[usize]) -> (usize, usize) {
     (count.checked_div(per_line).unwrap_or(0), per_line)
 }
 
-/// What is known of a tensor's shared values; whoever starts an operation has seen to it.
-fn shared_of(tensor: &EncryptedTensor) -> Result<Arc<Shared>> {
-    tensor.storage().shared().ok_or_else(|| {
+/// What is known of a tensor's shared values; whoever starts an operation has seen to it. Another
+/// thread may share them anew meanwhile: masks and halves have to come from one look.
+fn shared_of(masker: &Masker<'_>, tensor: &EncryptedTensor) -> Result<Arc<Shared>> {
+    let (lines, per_line) = dimensions(tensor.shape());
+    let mask_bits = masker.mask_bits(tensor.bound());
+    let shares = tensor.storage().shares();
+    shares.get(lines, per_line, mask_bits).ok_or_else(|| {
         Error::invalid("the values of this tensor are not shared with P2; share them first")
     })
 }

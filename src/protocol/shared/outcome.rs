@@ -239,14 +239,10 @@ impl Awaited {
             }
             (None, None, None) => unreachable!("results come with ciphertexts"),
         };
-        // Packs of the same lines stay, whatever the masks are.
-        let (lines, per_line) = (share.lines.len(), share.per_line);
-        let known = tensor.storage().shared();
-        let known = known.filter(|k| k.share.is(lines, per_line, k.share.mask_bits));
-        tensor.storage().set_shared(Shared {
+        tensor.storage().shares().put(Shared {
             share,
-            rows: rows.or_else(|| known.as_ref()?.rows.clone()),
-            columns: columns.or_else(|| known.as_ref()?.columns.clone()),
+            rows,
+            columns,
         });
         Ok(tensor)
     }

@@ -4,7 +4,7 @@ use super::ahead::{Composer, Term};
 use super::cross::{CrossProducts, Prepared, work};
 use super::open::{Label, Which, read_term, values_of};
 use super::products::Item;
-use super::{Answering, Halves, read_share, shared_of, write_share};
+use super::{Answering, Halves, read_share, write_share};
 use crate::error::{Error, Result};
 use crate::fixed::bounds::ceil_log2;
 use crate::protocol::masking::Masker;
@@ -98,8 +98,8 @@ impl<'a> Product<'a> {
     /// Checks that the factors fit each other, and that what is sent fits their slots.
     pub fn new(masker: &Masker<'_>, x: Factor<'a>, y: Factor<'a>, item: &Item<'_>) -> Result<Self> {
         // Lines of X are its columns, so that m runs along a line.
-        let left = Prepared::new(x.tensor, x.transposed)?;
-        let right = Prepared::new(y.tensor, !y.transposed)?;
+        let left = Prepared::new(masker, x.tensor, x.transposed)?;
+        let right = Prepared::new(masker, y.tensor, !y.transposed)?;
         let (m, p, q) = (left.per_line, left.lines, right.per_line);
         let results: usize = item.shape.iter().product();
         if right.lines != p || m * q != results {
@@ -163,8 +163,9 @@ impl<'a> Product<'a> {
     ) -> Result<()> {
         let [u, v] = self.terms(masker, composer, number, hiding)?;
         w.u16(0);
-        for factor in &self.factors {
-            write_share(w, &shared_of(factor.tensor)?.share);
+        let shares = [&self.left.share, &self.right.share];
+        for (factor, share) in self.factors.iter().zip(shares) {
+            write_share(w, share);
             w.u16(u16::from(factor.transposed));
         }
         w.u64(item.divisor);

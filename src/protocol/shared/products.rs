@@ -41,7 +41,7 @@ use crate::protocol::masking::Masker;
 use crate::protocol::message::{self, Operation};
 use crate::protocol::p2::{MAX_ITEMS, MAX_SLOT_BITS};
 use crate::protocol::wide::{self, Wide};
-use crate::tensor::{EncryptedTensor, Meta};
+use crate::tensor::{EncryptedTensor, Meta, Share};
 use crate::wire::{Reader, Writer};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -94,14 +94,17 @@ pub fn ask(
         let count = lines * per_line;
         let mask_bits = masker.mask_bits(item.meta.bound);
         let masks = masker.masks(count, item.meta.bound)?;
-        let hiding = hiding(item, &masks, lines, per_line)?;
+        let addend = item.addend.map(|addend| shared_of(masker, addend));
+        let addend = addend.transpose()?;
+        let addend = addend.as_ref().map(|shared| &shared.share);
+        let hiding = hiding(item, addend, &masks, lines, per_line)?;
         match &item.kind {
             Kind::Product(..) => {
                 let product = product.as_ref().expect("made above");
                 product.write(masker, &mut w, &mut composer, number, item, &hiding)?;
             }
             Kind::ColumnSums(x) => {
-                let share = &shared_of(x)?.share;
+                let share = &shared_of(masker, x)?.share;
                 let sums = column_sums(&share.masks(), per_line);
                 let bits = share.mask_bits + ceil_log2(share.lines.len());
                 w.u16(1);
@@ -109,7 +112,8 @@ pub fn ask(
                 write_corrections(&mut w, item, &hiding, &sums, bits.max(mask_bits));
             }
             Kind::Difference(a, b) => {
-                let (a, b) = (&shared_of(a)?.share, &shared_of(b)?.share);
+                let [a, b] = [shared_of(masker, a)?, shared_of(masker, b)?];
+                let (a, b) = (&a.share, &b.share);
                 let (masks_a, masks_b) = (a.masks(), b.masks());
                 let difference = Zeroizing::new(
                     (0..count)
@@ -126,11 +130,11 @@ pub fn ask(
                 write_corrections(&mut w, item, &hiding, &difference, bits);
             }
         }
-        match item.addend {
+        match addend {
             None => w.u16(0),
             Some(addend) => {
                 w.u16(1);
-                write_share(&mut w, &shared_of(addend)?.share);
+                write_share(&mut w, addend);
             }
         }
         let delivery = match item.result {
@@ -190,14 +194,14 @@ fn write_corrections(
 /// K = d·(t − s) + r_lo for every element, t the fresh mask of the result and s that of the addend.
 fn hiding(
     item: &Item<'_>,
+    addend: Option<&Share>,
     masks: &Limbs,
     lines: usize,
     per_line: usize,
 ) -> Result<Zeroizing<Vec<Wide>>> {
-    let addend = match item.addend {
+    let addend = match addend {
         None => None,
-        Some(addend) => {
-            let share = shared_of(addend)?.share.clone();
+        Some(share) => {
             let fits = share.per_line == per_line && [1, lines].contains(&share.lines.len());
             if !fits {
                 return Err(Error::shape(format!(
