@@ -104,8 +104,8 @@ impl Shared {
 #[derive(Debug, Default)]
 pub(crate) struct Shares(Mutex<Vec<Arc<Shared>>>);
 
-/// Shares that are kept; enough for the operands of one operation.
-const KEPT: usize = 4;
+/// Shares that are kept; enough for the operands of the operations that run at the same time.
+const KEPT: usize = 16;
 
 impl Shares {
     /// With so many lines of so many values under masks of so many bits.
@@ -132,11 +132,16 @@ impl Shares {
             ref lines,
         } = shared.share;
         let lines = lines.len();
-        let known = self.of_lines(lines, per_line);
+        // Under one lock, so that no thread's packs are lost to another's.
+        let mut all = self.lock();
+        let mut known = all
+            .iter()
+            .rev()
+            .filter(|s| s.share.is(lines, per_line, s.share.mask_bits));
+        let known = known.next().cloned();
         let known = known.as_ref();
         shared.rows = shared.rows.or_else(|| known?.rows.clone());
         shared.columns = shared.columns.or_else(|| known?.columns.clone());
-        let mut all = self.lock();
         all.retain(|s| !s.share.is(lines, per_line, mask_bits));
         let surplus = (all.len() + 1).saturating_sub(KEPT);
         all.drain(..surplus);
