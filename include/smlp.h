@@ -51,7 +51,7 @@
 
 /**
  * Flag of functions that make keys: short random exponents, 448 bits at 2048 bits and 512 at 3072, so
- * that decryption is four to five times and re-randomisation four times as fast (Ma, Han, Lei 2021).
+ * that decryption is about four to five times and re-randomisation four times as fast (Ma, Han, Lei 2021).
  * Rests on one more assumption than other keys do; SECURITY.md says which.
  */
 #define SMLP_SHORT_EXPONENTS 2

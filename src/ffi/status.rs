@@ -17,7 +17,7 @@ pub const SMLP_ABI_VERSION: u32 = 1;
 pub const SMLP_ALLOW_INSECURE: u32 = 1;
 
 /// Flag of functions that make keys: short random exponents, 448 bits at 2048 bits and 512 at 3072, so
-/// that decryption is four to five times and re-randomisation four times as fast (Ma, Han, Lei 2021).
+/// that decryption is about four to five times and re-randomisation four times as fast (Ma, Han, Lei 2021).
 /// Rests on one more assumption than other keys do; SECURITY.md says which.
 pub const SMLP_SHORT_EXPONENTS: u32 = 2;
 

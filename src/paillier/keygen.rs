@@ -1,4 +1,4 @@
-//! Key generation (Damgård, Jurik, Nielsen 2010, section 4; with short exponents Ma, Han, Lei 2021, section 3).
+//! Key generation (Damgård, Jurik, Nielsen 2010, section 4; with short exponents Ma, Han, Lei 2021).
 
 use super::{MAX_KEY_BITS, MIN_KEY_BITS, PrivateKey, Security};
 use crate::error::{Error, Result};
@@ -20,12 +20,12 @@ fn is_prime(candidate: &Integer) -> bool {
 /// How long the random exponents of a key's encryptions are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ExponentLength {
-    /// Half as long as N: what Damgård, Jurik and Nielsen prove from the usual assumptions.
+    /// Half as long as N (Damgård, Jurik, Nielsen 2010).
     #[default]
     Half,
     /// [`short_exponent_bits`], 448 at 2048 bits and 512 at 3072: the random parts of ciphertexts lie in a
-    /// subgroup of that size, so that decryption is four to five times, encryption twice and
-    /// re-randomisation four times as fast (Ma, Han, Lei: Optimized Paillier's cryptosystem with fast
+    /// subgroup of that size, so that decryption is about four (2048) to five (3072) times, encryption
+    /// twice and re-randomisation four times as fast (Ma, Han, Lei: Optimized Paillier's cryptosystem with fast
     /// encryption and decryption, ACSAC 2021).
     ///
     /// It rests on one more assumption: that random elements of the subgroup look like random residues
@@ -67,9 +67,9 @@ impl Factor {
 }
 
 /// Bits of the random exponents of a key with short exponents: twice the length of the primes whose
-/// product is the order of h, four times the security level that a modulus of `key_bits` bits has
-/// (112 bits at 2048, 128 at 3072, 192 at 7680, 256 at 15360; Ma et al. 2021, table 1). Toy keys get a
-/// quarter of N.
+/// product is the order of h, four times the security level that a modulus of `key_bits` bits has: 112
+/// bits at 2048, 128 at 3072, 192 at 7680 (so far Ma, Han, Lei 2021), 256 at 15360. Toy keys get a quarter
+/// of N.
 pub fn short_exponent_bits(key_bits: u32) -> u32 {
     match key_bits {
         15360.. => 1024,

@@ -119,12 +119,11 @@ impl Shares {
     }
 
     fn find(&self, wanted: impl Fn(&Share) -> bool) -> Option<Arc<Shared>> {
-        let all = self.lock();
-        all.iter().rev().find(|s| wanted(&s.share)).cloned()
+        latest(&self.lock(), wanted)
     }
 
-    /// Takes the place of what was known of the same lines and masks, but for packs that are known
-    /// of these lines already.
+    /// Takes the place of what was known of the same lines and masks. Of packs of these lines, the
+    /// known ones stay where the new ones are narrower or missing: other threads may need them.
     pub fn put(&self, mut shared: Shared) {
         let Share {
             per_line,
@@ -134,14 +133,10 @@ impl Shares {
         let lines = lines.len();
         // Under one lock, so that no thread's packs are lost to another's.
         let mut all = self.lock();
-        let mut known = all
-            .iter()
-            .rev()
-            .filter(|s| s.share.is(lines, per_line, s.share.mask_bits));
-        let known = known.next().cloned();
-        let known = known.as_ref();
-        shared.rows = shared.rows.or_else(|| known?.rows.clone());
-        shared.columns = shared.columns.or_else(|| known?.columns.clone());
+        if let Some(known) = latest(&all, |s| s.is(lines, per_line, s.mask_bits)) {
+            shared.rows = wider(&known.rows, shared.rows);
+            shared.columns = wider(&known.columns, shared.columns);
+        }
         all.retain(|s| !s.share.is(lines, per_line, mask_bits));
         let surplus = (all.len() + 1).saturating_sub(KEPT);
         all.drain(..surplus);
@@ -162,6 +157,17 @@ impl Shares {
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Shared>>> {
         self.0.lock().unwrap_or_else(|e| e.into_inner())
     }
+}
+
+fn latest(all: &[Arc<Shared>], wanted: impl Fn(&Share) -> bool) -> Option<Arc<Shared>> {
+    all.iter().rev().find(|s| wanted(&s.share)).cloned()
+}
+
+fn wider(known: &Option<Arc<Packs>>, new: Option<Arc<Packs>>) -> Option<Arc<Packs>> {
+    let both = [known.clone(), new];
+    both.into_iter()
+        .flatten()
+        .max_by_key(|packs| packs.slots.bits())
 }
 
 impl fmt::Debug for Shared {

@@ -22,7 +22,6 @@ pub struct Prepared {
     pub share: Share,
     /// Masks, line by line.
     pub masks: Limbs,
-    pub mask_bits: u32,
     pub lines: usize,
     pub per_line: usize,
     pub bound: u32,
@@ -50,7 +49,6 @@ impl Prepared {
             } else {
                 transposed(&masks, per_line, lines)
             },
-            mask_bits: shared.share.mask_bits,
             lines,
             per_line,
             bound: tensor.bound(),
@@ -131,7 +129,7 @@ impl CrossProducts<'_> {
                     factor,
                     blocks.clone(),
                     &other.masks,
-                    other.mask_bits,
+                    other.share.mask_bits,
                     outputs,
                 )
             },
@@ -139,7 +137,7 @@ impl CrossProducts<'_> {
         let plain = values_in(plain, &term.slots, &slots, blocks.start);
         // A factor's ciphertexts are fresh, so that the length of their random exponents is known.
         let random_bits =
-            masker.key.exponent_bits() + other.mask_bits + ceil_log2(factor.lines) + 1;
+            masker.key.exponent_bits() + other.share.mask_bits + ceil_log2(factor.lines) + 1;
         let packed = masker.conceal_from(&packs, slots, &plain, term.offset_bits, random_bits)?;
         Ok(packed.ciphertexts)
     }

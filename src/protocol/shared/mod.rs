@@ -193,6 +193,17 @@ fn read_dimensions(r: &mut Reader<'_>) -> Result<(usize, usize)> {
     Ok((lines, per_line))
 }
 
+/// What P2 seals: two's complement of whole limbs, one value after the other.
+fn wides_to_bytes(values: &[Wide], limbs: usize) -> Zeroizing<Vec<u8>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(8 * limbs * values.len()));
+    for value in values {
+        for word in &value.as_words()[..limbs] {
+            bytes.extend_from_slice(&word.to_le_bytes());
+        }
+    }
+    bytes
+}
+
 /// Two's complement of whole limbs.
 fn wide_from_bytes(bytes: &[u8]) -> Wide {
     let negative = bytes[bytes.len() - 1] >> 7 == 1;
@@ -243,12 +254,7 @@ impl<'a> Outbox<'a> {
         let limbs = limbs_for(bits);
         let purpose = purpose(halves.per_line, limbs);
         for line in halves.values.chunks_exact(halves.per_line.max(1)) {
-            let mut plain = Zeroizing::new(Vec::with_capacity(8 * limbs * line.len()));
-            for value in line {
-                for word in &value.as_words()[..limbs] {
-                    plain.extend_from_slice(&word.to_le_bytes());
-                }
-            }
+            let plain = wides_to_bytes(line, limbs);
             let sealed = self.p2.sealer.seal(&purpose, &plain, self.p2.random)?;
             self.reply.bytes(&sealed);
         }

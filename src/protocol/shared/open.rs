@@ -15,7 +15,7 @@
 //! A reply holds what was sealed for each part. Values are two's complement, line by line.
 
 use super::seal::OVERHEAD;
-use super::{Answering, Halves, limbs_for, wide_from_bytes};
+use super::{Answering, Halves, limbs_for, wide_from_bytes, wides_to_bytes};
 use crate::error::{Error, Result};
 use crate::paillier::{Encrypt, PublicKey, Slots};
 use crate::protocol::call::Question;
@@ -253,12 +253,7 @@ pub fn answer(mut r: Reader<'_>, p2: &Answering<'_>, mut reply: Writer) -> Resul
     let opened = masking::open_all(&groups, p2.key)?;
     for ((place, Packed { slots, .. }), values) in parts.iter().zip(opened) {
         p2.see(&values);
-        let mut plain = Zeroizing::new(Vec::with_capacity(8 * limbs(slots) * values.len()));
-        for value in values.iter() {
-            for word in &value.as_words()[..limbs(slots)] {
-                plain.extend_from_slice(&word.to_le_bytes());
-            }
-        }
+        let plain = wides_to_bytes(&values, limbs(slots));
         let sealed = p2.sealer.seal(&place.purpose(slots), &plain, p2.random)?;
         reply.bytes(&sealed);
     }

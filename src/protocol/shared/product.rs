@@ -87,16 +87,16 @@ fn check_size(m: usize, p: usize, q: usize) -> Result<()> {
 }
 
 /// A product that P1 is going to ask for.
-pub struct Product<'a> {
-    factors: [Factor<'a>; 2],
+pub struct Product {
+    transposed: [bool; 2],
     left: Prepared,
     right: Prepared,
     widths: Widths,
 }
 
-impl<'a> Product<'a> {
+impl Product {
     /// Checks that the factors fit each other, and that what is sent fits their slots.
-    pub fn new(masker: &Masker<'_>, x: Factor<'a>, y: Factor<'a>, item: &Item<'_>) -> Result<Self> {
+    pub fn new(masker: &Masker<'_>, x: Factor<'_>, y: Factor<'_>, item: &Item<'_>) -> Result<Self> {
         // Lines of X are its columns, so that m runs along a line.
         let left = Prepared::new(masker, x.tensor, x.transposed)?;
         let right = Prepared::new(masker, y.tensor, !y.transposed)?;
@@ -112,7 +112,7 @@ impl<'a> Product<'a> {
         let divisor_bits = u64::BITS - item.divisor.leading_zeros();
         let bits = |factor: &Prepared| FactorBits {
             bound: factor.bound,
-            mask: factor.mask_bits,
+            mask: factor.share.mask_bits,
         };
         let widths = Widths::new(
             bits(&left),
@@ -133,7 +133,7 @@ impl<'a> Product<'a> {
             }
         }
         Ok(Self {
-            factors: [x, y],
+            transposed: [x.transposed, y.transposed],
             left,
             right,
             widths,
@@ -164,9 +164,9 @@ impl<'a> Product<'a> {
         let [u, v] = self.terms(masker, composer, number, hiding)?;
         w.u16(0);
         let shares = [&self.left.share, &self.right.share];
-        for (factor, share) in self.factors.iter().zip(shares) {
+        for (share, transposed) in shares.into_iter().zip(self.transposed) {
             write_share(w, share);
-            w.u16(u16::from(factor.transposed));
+            w.u16(u16::from(transposed));
         }
         w.u64(item.divisor);
         composer.write(w, &u);

@@ -18,15 +18,13 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
-use super::identity::Identity;
+use super::client_options::ClientOptions;
 use super::messages::{ANSWER, Chunk, DESCRIBE, DescribeRequest, Description, RETRY_AFTER};
 use super::replicas::{Replica, choose};
 use super::{CHUNK_BYTES, PROTOCOL_VERSION};
 use crate::error::{Error, Result};
 use crate::transport::Transport;
 
-/// How long an exchange may take when the caller does not say: ten minutes.
-const DEFAULT_DEADLINE: Duration = Duration::from_secs(600);
 /// For one connection and its handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A server that is silent for that long is asked whether it is alive, and given up after as much again.
@@ -34,52 +32,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEPALIVE: Duration = Duration::from_secs(5);
 /// Flow control: what may be under way unacknowledged. 16 MiB fill 1 Gbit/s at 100 ms.
 const WINDOW_BYTES: u32 = 16 << 20;
-/// The largest reply by default: 4 GiB.
-const DEFAULT_MAX_REPLY_BYTES: u64 = 4 << 30;
-
-/// Whom to ask, as whom, and for how long.
-#[derive(Debug, Clone)]
-pub struct ClientOptions {
-    addresses: Vec<String>,
-    identity: Identity,
-    server_name: Option<String>,
-    deadline: Duration,
-    max_reply_bytes: u64,
-}
-
-impl ClientOptions {
-    /// Asks the servers at `addresses`, replicas with the same keys, each `host:port` (or `[address]:port`).
-    pub fn new<A: Into<String>>(
-        addresses: impl IntoIterator<Item = A>,
-        identity: Identity,
-    ) -> Self {
-        Self {
-            addresses: addresses.into_iter().map(Into::into).collect(),
-            identity,
-            server_name: None,
-            deadline: DEFAULT_DEADLINE,
-            max_reply_bytes: DEFAULT_MAX_REPLY_BYTES,
-        }
-    }
-
-    /// For one exchange, all attempts included; ten minutes by default. Bridge at least a restart of the server.
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
-        self
-    }
-
-    /// What the servers' certificates have to be for, if it is not the host of the address.
-    pub fn server_name(mut self, name: impl Into<String>) -> Self {
-        self.server_name = Some(name.into());
-        self
-    }
-
-    /// The largest reply that is accepted, in bytes; 4 GiB by default.
-    pub fn max_reply_bytes(mut self, bytes: u64) -> Self {
-        self.max_reply_bytes = bytes;
-        self
-    }
-}
 
 /// What the exchanges of a client have cost so far; bytes and time are in [`crate::Statistics`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

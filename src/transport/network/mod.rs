@@ -17,6 +17,7 @@
 mod access;
 mod audit;
 mod client;
+mod client_options;
 mod connections;
 mod identity;
 mod intake;
@@ -30,7 +31,8 @@ mod service;
 
 pub use access::{Access, Grant, Holder, Keys};
 pub use audit::AUDIT_TARGET;
-pub use client::{Client, ClientOptions, ClientStatistics};
+pub use client::{Client, ClientStatistics};
+pub use client_options::ClientOptions;
 pub use identity::{Fingerprint, Identity};
 pub use limits::Limits;
 pub use messages::{Description, KeyDescription, SERVICE_NAME};
