@@ -11,11 +11,12 @@
 //! | [`error`] | the one error type |
 //! | [`modular`] | batches of numbers modulo an odd number; backends |
 //! | [`paillier`] | keys, encryption, decryption, slots |
-//! | [`fixed`] | fixed point, bounds, the rounding stream |
+//! | [`fixed`] | fixed point, bounds, rounding |
 //! | [`tensor`] | [`EncryptedTensor`] and [`IntegerTensor`]: shapes, and arithmetic that needs no interaction |
 //! | [`store`] | ciphertexts named by 64-bit integers, for the drop-in module `lltm_cpp` |
 //! | [`protocol`] | the state machines of P1 and the stateless answers of P2 |
 //! | [`transport`] | who carries the bytes |
+//! | [`record`] | the rounding keys of calls, for the clear counterpart |
 //! | [`session`] | drives protocols over a transport; the clear counterpart |
 //! | [`mlp`] | the network |
 //! | [`ffi`] | the C ABI |
@@ -33,6 +34,7 @@ pub mod modular;
 pub mod paillier;
 pub mod protocol;
 pub mod random;
+pub mod record;
 pub mod session;
 pub mod store;
 pub mod tensor;
@@ -45,6 +47,7 @@ pub use mlp::{
 };
 pub use paillier::{Encrypt, ExponentLength, PrivateKey, PublicKey, Security};
 pub use protocol::{Call, P1, P2, Step};
+pub use record::{Record, RecordFile, RecordKey, RecordPublicKey, Recorder};
 pub use session::{Arithmetic, Clear, Division, Session, Statistics};
 pub use tensor::{EncryptedTensor, IntegerTensor, Tensor};
 pub use transport::{InProcess, Transport};

@@ -27,6 +27,10 @@ pub enum Kind {
     IntegerNetwork = 0x0106,
     /// With short exponents.
     ShortPrivateKey = 0x0107,
+    /// Opens records.
+    RecordKey = 0x0108,
+    RecordPublicKey = 0x0109,
+    Record = 0x010a,
     Request = 0x0201,
     Reply = 0x0202,
 }
@@ -41,6 +45,9 @@ impl Kind {
             Kind::IntegerTensor => "integer tensor",
             Kind::EncryptedNetwork => "encrypted network",
             Kind::IntegerNetwork => "integer network",
+            Kind::RecordKey => "record key",
+            Kind::RecordPublicKey => "public record key",
+            Kind::Record => "record",
             Kind::Request => "request",
             Kind::Reply => "reply",
         }
@@ -62,6 +69,9 @@ impl Kind {
             EncryptedNetwork,
             IntegerNetwork,
             ShortPrivateKey,
+            RecordKey,
+            RecordPublicKey,
+            Record,
             Request,
             Reply,
         ]
@@ -198,6 +208,11 @@ impl<'a> Reader<'a> {
             Some(found) => Err(r.error(format!("these bytes hold a {}", found.name()))),
             None => Err(r.error(format!("unknown content type {number:#06x}"))),
         }
+    }
+
+    /// Reads a part of a format, which has no header of its own.
+    pub fn headless(what: &'static str, bytes: &'a [u8]) -> Self {
+        Self { what, rest: bytes }
     }
 
     /// An error about what is being read.

@@ -9,7 +9,7 @@ use std::path::Path;
 use native::{Scratch, declared_functions, repository, run, shared_library};
 
 /// The files of src/ffi/ in the order in which the header presents them.
-const SOURCES: [&str; 22] = [
+const SOURCES: [&str; 23] = [
     "status",
     "bytes",
     "private_key",
@@ -23,6 +23,7 @@ const SOURCES: [&str; 22] = [
     "p2",
     "transport",
     "network",
+    "record",
     "session",
     "mlp_options",
     "estimate",

@@ -110,9 +110,8 @@ pub unsafe extern "C" fn smlp_fit_options_set_shuffle(
 /// after every step whose number (smlp_mlp_step()) is a multiple of every_steps, at the end, and
 /// when progress cancels. By default it is not saved.
 ///
-/// After a crash, load the file and train on with the same data and options: the steps since then
-/// are repeated and give the same integers. A step that fails saves nothing for that reason. Name
-/// the same file in every call that trains the network, and load it once.
+/// After a crash, load the file and train on with the same data and options: training goes on with the
+/// very next batch, and steps since the file are done anew. A step that fails saves nothing.
 ///
 /// Args: path: UTF-8; copied.
 /// Errors: SMLP_INVALID_ARGUMENT for 0 steps, or a path that is empty or not UTF-8.

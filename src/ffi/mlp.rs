@@ -12,7 +12,6 @@ use super::{
     TensorHandle, guard,
 };
 use crate::error::Error;
-use crate::fixed::RoundingStream;
 use crate::mlp::{EncryptedMlp, IntegerMlp, Layer, Mlp, checkpoint, seed_from_number};
 use crate::random::Random;
 use crate::tensor::Storage;
@@ -110,7 +109,8 @@ pub unsafe extern "C" fn smlp_mlp_encrypt(
     })
 }
 
-/// The clear twin: at the same step and with the same rounding, it trains to the same integers.
+/// The clear twin, at the same step. In a clear session that repeats a record it trains to the same
+/// integers.
 ///
 /// Errors: SMLP_KEY_MISMATCH; SMLP_OUT_OF_RANGE if a declared bound was broken;
 /// SMLP_INVALID_ARGUMENT for a clear network.
@@ -134,28 +134,19 @@ pub unsafe extern "C" fn smlp_mlp_decrypt(
     })
 }
 
-/// The same network once more. A clear copy also rounds as the original does. An encrypted one
-/// rounds in its own way: the same rounding of different values would tell P2 their difference.
+/// The same network once more, to be trained or used by itself.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smlp_mlp_clone(mlp: *const MlpHandle, out: *mut *mut MlpHandle) -> Status {
     guard(|| {
         // SAFETY: the contract.
         let (mlp, out) = unsafe { (borrow(mlp, "mlp")?, Out::new(out, "out")?) };
         let copy = match &*mlp.read()? {
-            AnyMlp::Clear(network) => AnyMlp::Clear(copy(network)?),
-            AnyMlp::Encrypted(network) => {
-                let mut copy = copy(network)?;
-                copy.set_rounding(RoundingStream::new_from_os()?);
-                AnyMlp::Encrypted(copy)
-            }
+            AnyMlp::Clear(network) => AnyMlp::Clear(network.clone()),
+            AnyMlp::Encrypted(network) => AnyMlp::Encrypted(network.clone()),
         };
         out.object(MlpHandle::new(copy));
         Ok(())
     })
-}
-
-fn copy<S: Storage>(network: &Mlp<S>) -> Outcome<Mlp<S>> {
-    Ok(network.map_tensors(|tensor| Ok(tensor.clone()))?)
 }
 
 /// Frees a network.
@@ -252,9 +243,8 @@ pub unsafe extern "C" fn smlp_mlp_bias(
     })
 }
 
-/// A checkpoint as bytes: parameters, step, rounding seed. Training resumes from it as if nothing
-/// had happened. Keep it from P2, and resume it once: see smlp_mlp_clone(). That of a clear
-/// network holds the clear parameters.
+/// A checkpoint as bytes: parameters and step. Training goes on from it where it stood, as often as
+/// one likes. That of an encrypted network holds nothing secret, that of a clear one the clear parameters.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smlp_mlp_to_bytes(
     mlp: *const MlpHandle,

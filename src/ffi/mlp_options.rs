@@ -122,8 +122,8 @@ pub unsafe extern "C" fn smlp_mlp_options_set_activation_bits(
     })
 }
 
-/// Draws initial weights and rounding from a number, to repeat experiments; without it, the
-/// operating system's generator does. A seed that P1 knows reveals the initial network.
+/// Draws the initial weights from a number, to repeat experiments; without it, the operating
+/// system's generator does. Whoever knows or guesses the number knows the initial network.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smlp_mlp_options_set_seed(
     options: *mut MlpOptionsHandle,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::arguments::{Out, borrow, free, write_all};
+use super::arguments::{Out, borrow, free};
 use super::{CallHandle, PublicKeyHandle, Status, TensorHandle, guard};
 use crate::protocol::{DEFAULT_SIGMA, P1};
 
@@ -27,18 +27,6 @@ pub unsafe extern "C" fn smlp_p1_new(
         let sigma = if sigma == 0 { DEFAULT_SIGMA } else { sigma };
         out.object(P1Handle(Arc::new(P1::new(key.0.clone(), sigma)?)));
         Ok(())
-    })
-}
-
-/// Where the rounding of P1's divisions comes from: to compare with the clear twin only. Who knows
-/// it learns x mod d of every division; it is a secret of P1.
-///
-/// Args: out: room for 32 bytes.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn smlp_p1_rounding_seed(p1: *const P1Handle, out: *mut u8) -> Status {
-    guard(|| {
-        // SAFETY: the contract; `out` has room for 32 bytes.
-        unsafe { write_all(borrow(p1, "p1")?.0.rounding().seed(), out, 32, "out") }
     })
 }
 

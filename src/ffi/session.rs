@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::arguments::{Out, borrow, free, slice};
-use super::{Failure, P1Handle, Status, TensorHandle, TransportHandle, guard};
-use crate::fixed::RoundingStream;
+use super::arguments::{Out, borrow, borrow_optional, free};
+use super::{Failure, P1Handle, RecordHandle, Status, TensorHandle, TransportHandle, guard};
 use crate::session::{Arithmetic, Clear, Division, Session, Statistics};
 
-/// Operations that need both parties: on encrypted tensors over a transport, or their clear twin,
-/// the same integers on clear tensors.
+/// Operations that need both parties: on encrypted tensors over a transport, or their clear twin
+/// on clear tensors.
 #[derive(Debug)]
 pub enum SessionHandle {
     /// P1 here, P2 behind a transport.
@@ -61,10 +60,14 @@ macro_rules! in_session {
 }
 
 /// A session of P1 with the P2 behind a transport. It keeps what it needs of both.
+///
+/// Args: record_or_null: keeps what the session's calls round with, for a clear session that computes the same
+/// integers. NULL, the default, keeps nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smlp_session_new(
     p1: *const P1Handle,
     transport: *const TransportHandle,
+    record_or_null: *const RecordHandle,
     out: *mut *mut SessionHandle,
 ) -> Status {
     guard(|| {
@@ -72,33 +75,35 @@ pub unsafe extern "C" fn smlp_session_new(
         let (p1, out) = unsafe { (borrow(p1, "p1")?, Out::new(out, "out")?) };
         // SAFETY: the contract.
         let transport = unsafe { borrow(transport, "transport")? };
-        let session = Session::new(Arc::clone(&p1.0), Arc::clone(&transport.0));
+        let mut session = Session::new(Arc::clone(&p1.0), Arc::clone(&transport.0));
+        // SAFETY: the contract.
+        if let Some(record) = unsafe { borrow_optional(record_or_null) } {
+            session = session.recording(record.recorder());
+        }
         out.object(SessionHandle::Encrypted(session));
         Ok(())
     })
 }
 
-/// The clear twin: works on clear tensors and networks, in microseconds, with the same integers.
+/// The clear twin: works on clear tensors and networks, in microseconds.
 ///
-/// Args: rounding_seed_or_null: 32 bytes, e.g. of smlp_p1_rounding_seed(); NULL takes some of the
-/// operating system's.
+/// Args: record_or_null: a record in memory whose calls are repeated, which gives the same integers: training steps by
+/// their numbers (of a repeated step the last one counts), predictions and divisions in their order. With NULL the
+/// roundings are its own, and results equal encrypted ones up to these.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smlp_session_new_clear(
-    rounding_seed_or_null: *const u8,
+    record_or_null: *const RecordHandle,
     out: *mut *mut SessionHandle,
 ) -> Status {
     guard(|| {
         // SAFETY: the contract.
         let out = unsafe { Out::new(out, "out")? };
-        let rounding = if rounding_seed_or_null.is_null() {
-            RoundingStream::new_from_os()?
-        } else {
-            let mut seed = [0; 32];
-            // SAFETY: the contract; there are 32 bytes.
-            seed.copy_from_slice(unsafe { slice(rounding_seed_or_null, 32, "seed")? });
-            RoundingStream::from_seed(seed)
+        // SAFETY: the contract.
+        let clear = match unsafe { borrow_optional(record_or_null) } {
+            None => Clear::new(),
+            Some(record) => Clear::repeating(record.memory()?.clone()),
         };
-        out.object(SessionHandle::Clear(Clear::new(rounding)));
+        out.object(SessionHandle::Clear(clear));
         Ok(())
     })
 }

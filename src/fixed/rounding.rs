@@ -1,8 +1,9 @@
-//! The rounding stream, source of the r_lo of stochastic rounding, and the division that uses it.
+//! Rounding keys, the source of the r_lo of stochastic rounding, and the division that uses it.
 //!
-//! A stream is a ChaCha20 key; an operation number selects the nonce, so that draws do not depend
-//! on the order in which operations run. Whoever knows r_lo and sees a masked value learns x mod d:
-//! the seed is a secret of P1, and a number must never serve two different values.
+//! Whoever knows r_lo and sees a masked value learns x mod d, and who sees two different values under
+//! one r_lo learns their difference mod d. So r_lo is a mask like every other: each call (a training
+//! step that is attempted, a prediction, a division) draws a fresh key from the operating system,
+//! and uses it once. Keys are kept only where a record of the calls is asked for ([`crate::record`]).
 
 use std::fmt;
 
@@ -10,53 +11,51 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::random::Random;
 
-/// The source of r_lo in `(x + r_lo) // d`. A 32-byte secret seed; no position, no state.
-#[derive(Clone)]
-pub struct RoundingStream {
-    seed: Zeroizing<[u8; 32]>,
-}
+/// Bytes of a rounding key.
+pub const ROUNDING_KEY_BYTES: usize = 32;
 
-impl RoundingStream {
-    /// A stream with a fresh seed from the operating system.
+/// The source of the r_lo in `(x + r_lo) // d` of one call: a ChaCha20 key, whose nonce is the place of
+/// a division in the call. Draws do not depend on the order in which divisions run.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RoundingKey(Zeroizing<[u8; ROUNDING_KEY_BYTES]>);
+
+impl RoundingKey {
+    /// A fresh key from the operating system: what every call takes.
     ///
     /// # Errors
-    /// [`Error::Io`] when the operating system has no randomness to give.
-    pub fn new_from_os() -> Result<Self> {
-        let mut seed = Zeroizing::new([0u8; 32]);
-        getrandom::fill(seed.as_mut_slice()).map_err(|error| Error::Io {
-            path: "operating system random generator".into(),
-            message: error.to_string(),
-        })?;
-        Ok(Self { seed })
+    /// [`Error::Backend`](crate::Error::Backend) when the operating system has no randomness to give.
+    pub fn fresh() -> Result<Self> {
+        let mut key = Zeroizing::new([0; ROUNDING_KEY_BYTES]);
+        Random::os().fill(&mut *key)?;
+        Ok(Self(key))
     }
 
-    /// The stream of a known seed: to go on from a checkpoint, or to compare with the clear twin.
-    pub fn from_seed(seed: [u8; 32]) -> Self {
-        Self {
-            seed: Zeroizing::new(seed),
-        }
+    /// A known key: that of a recorded call, to compute the same integers in the clear.
+    pub fn from_bytes(key: [u8; ROUNDING_KEY_BYTES]) -> Self {
+        Self(Zeroizing::new(key))
     }
 
-    /// The secret seed. Keep it from P2: with it, masked values reveal their residues.
-    pub fn seed(&self) -> &[u8; 32] {
-        &self.seed
+    /// The secret bytes. Keep them from P2: with them, masked values reveal their residues.
+    pub fn as_bytes(&self) -> &[u8; ROUNDING_KEY_BYTES] {
+        &self.0
     }
 
-    /// `count` draws, uniform in `[0, divisor)`, for the operation of that number; element i of
-    /// the result belongs to element i (row-major) of the operation's output.
+    /// `count` draws, uniform in `[0, divisor)`, for the division at that place of the call; element i of
+    /// the result belongs to element i (row-major) of the division's output.
     ///
     /// Each draw takes 128 bits (little-endian) of the keystream and starts again with the next
     /// 128 when they fall into the incomplete last interval, which keeps the result exactly
     /// uniform. A divisor of 1 (or 0, which no caller lets through) gives zeros.
-    pub fn draw(&self, operation: u64, divisor: u64, count: usize) -> Zeroizing<Vec<u64>> {
+    pub fn draw(&self, place: u64, divisor: u64, count: usize) -> Zeroizing<Vec<u64>> {
         let mut values = Zeroizing::new(vec![0u64; count]);
         if divisor <= 1 {
             return values;
         }
-        let mut generator = ChaCha20Rng::from_seed(*self.seed);
-        generator.set_stream(operation);
+        let mut generator = ChaCha20Rng::from_seed(*self.0);
+        generator.set_stream(place);
         let mut block = Zeroizing::new([0u8; 16]);
         for value in values.iter_mut() {
             *value = loop {
@@ -71,9 +70,9 @@ impl RoundingStream {
     }
 }
 
-impl fmt::Debug for RoundingStream {
+impl fmt::Debug for RoundingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RoundingStream(secret)")
+        f.write_str("RoundingKey(secret)")
     }
 }
 
@@ -97,17 +96,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn draws_are_reproducible_and_separated_by_operation() {
-        let stream = RoundingStream::from_seed([7; 32]);
-        let first = stream.draw(1, 1 << 20, 50);
-        assert_eq!(*first, *stream.clone().draw(1, 1 << 20, 50));
-        assert_eq!(first[..20], stream.draw(1, 1 << 20, 20)[..]);
-        assert_ne!(*first, *stream.draw(2, 1 << 20, 50));
+    fn draws_are_reproducible_and_separated_by_place() {
+        let key = RoundingKey::from_bytes([7; 32]);
+        let first = key.draw(1, 1 << 20, 50);
+        assert_eq!(*first, *key.clone().draw(1, 1 << 20, 50));
+        assert_eq!(first[..20], key.draw(1, 1 << 20, 20)[..]);
+        assert_ne!(*first, *key.draw(2, 1 << 20, 50));
         assert_ne!(
             *first,
-            *RoundingStream::from_seed([8; 32]).draw(1, 1 << 20, 50)
+            *RoundingKey::from_bytes([8; 32]).draw(1, 1 << 20, 50)
         );
-        assert_eq!(*stream.draw(1, 1, 3), vec![0, 0, 0]);
+        assert_eq!(*key.draw(1, 1, 3), vec![0, 0, 0]);
     }
 
     #[test]
@@ -117,10 +116,10 @@ mod tests {
             0x76, 0xb8, 0xe0, 0xad, 0xa0, 0xf1, 0x3d, 0x90, 0x40, 0x5d, 0x6a, 0xe5, 0x53, 0x86,
             0xbd, 0x28,
         ]);
-        let stream = RoundingStream::from_seed([0; 32]);
+        let key = RoundingKey::from_bytes([0; 32]);
         for divisor in [3, 1000, 1 << 16, u64::MAX] {
             assert_eq!(
-                u128::from(stream.draw(0, divisor, 1)[0]),
+                u128::from(key.draw(0, divisor, 1)[0]),
                 block % u128::from(divisor)
             );
         }
@@ -128,9 +127,9 @@ mod tests {
 
     #[test]
     fn draws_are_uniform() {
-        let stream = RoundingStream::from_seed([1; 32]);
+        let key = RoundingKey::from_bytes([1; 32]);
         let mut counts = [0u32; 7];
-        for value in stream.draw(9, 7, 70_000).iter() {
+        for value in key.draw(9, 7, 70_000).iter() {
             counts[*value as usize] += 1;
         }
         // Standard deviation 93; six of them.
@@ -174,10 +173,10 @@ mod tests {
     }
 
     #[test]
-    fn debug_does_not_reveal_the_seed() {
+    fn debug_does_not_reveal_the_key() {
         assert_eq!(
-            format!("{:?}", RoundingStream::from_seed([65; 32])),
-            "RoundingStream(secret)"
+            format!("{:?}", RoundingKey::from_bytes([65; 32])),
+            "RoundingKey(secret)"
         );
     }
 }

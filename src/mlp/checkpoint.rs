@@ -1,9 +1,8 @@
 //! Encrypting and decrypting a network, and its bytes: a checkpoint that training resumes from.
 
-use super::operations::MAX_LAYERS;
-use super::{Activation, Counters, Mlp, MlpConfig};
+use super::config::MAX_LAYERS;
+use super::{Activation, Mlp, MlpConfig};
 use crate::error::{Error, Result};
-use crate::fixed::RoundingStream;
 use crate::paillier::{Encrypt, MAX_SIGMA, PrivateKey, PublicKey};
 use crate::random::Random;
 use crate::tensor::{Ciphertexts, EncryptedTensor, IntegerTensor, Integers, Storage, Tensor};
@@ -45,11 +44,8 @@ impl Stored for Ciphertexts {
 }
 
 impl<S: Stored> Mlp<S> {
-    /// A checkpoint: header, layer sizes, activations, bits, counters, rounding seed, parameters.
-    ///
-    /// It holds P1's rounding seed, so it is a secret of P1 although the parameters may be
-    /// encrypted; those of a clear network are in clear. An encrypted network read back predicts
-    /// with other roundings (its errors are below 2^−f all the same).
+    /// A checkpoint: header, layer sizes, activations, bits, steps, parameters. Those of a clear network
+    /// are in clear; that of an encrypted one holds nothing secret.
     ///
     /// # Errors
     /// None that a user can cause.
@@ -84,7 +80,7 @@ impl Mlp<Integers> {
 }
 
 impl Mlp<Ciphertexts> {
-    /// The clear network, at the same step and with the same rounding: its twin from here on.
+    /// The clear network, at the same step.
     ///
     /// # Errors
     /// [`Error::KeyMismatch`], [`Error::OutOfRange`] where a declared bound was broken.
@@ -199,7 +195,7 @@ pub fn load(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
 }
 
 fn write<S: Stored>(network: &Mlp<S>) -> Result<Zeroizing<Vec<u8>>> {
-    let (config, counters) = (network.config(), network.counters());
+    let config = network.config();
     let mut w = Writer::new(S::NETWORK);
     w.u64(config.layers.len() as u64);
     config.layers.iter().for_each(|&size| w.u64(size as u64));
@@ -212,10 +208,7 @@ fn write<S: Stored>(network: &Mlp<S>) -> Result<Zeroizing<Vec<u8>>> {
     w.u32(config.fraction_bits);
     w.u32(config.weight_bits);
     w.u32(config.activation_bits);
-    w.u64(counters.steps);
-    w.u64(counters.attempts);
-    w.u64(counters.predictions);
-    w.bytes(network.rounding().seed());
+    w.u64(network.step());
     for layer in network.layers() {
         w.nested(&S::tensor_bytes(&layer.weight)?);
         w.nested(&S::tensor_bytes(&layer.bias)?);
@@ -248,25 +241,10 @@ fn read<S: Storage>(
         activation_bits: r.u32()?,
     };
     config.validate()?;
-    let mut counters = Counters {
-        steps: r.u64()?,
-        attempts: r.u64()?,
-        predictions: r.u64()?,
-    };
-    if kind == Kind::EncryptedNetwork {
-        // A checkpoint may be loaded many times to serve different queries: predictions go on at a
-        // random number, so that no two of them round alike. Training goes on where it stood.
-        counters.predictions = Random::os().below(1 << 49)?;
-    }
-    let seed: [u8; 32] = r.take(32)?.try_into().expect("32 bytes");
+    let steps = r.u64()?;
     let parameters = (0..config.depth())
         .map(|_| Ok((tensor(r.nested()?)?, tensor(r.nested()?)?)))
         .collect::<Result<Vec<_>>>()?;
     r.finish()?;
-    Mlp::from_parts(
-        config,
-        parameters,
-        RoundingStream::from_seed(seed),
-        counters,
-    )
+    Mlp::from_parts(config, parameters, steps)
 }

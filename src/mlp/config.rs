@@ -4,10 +4,11 @@ use crate::error::{Error, Result};
 use crate::fixed::{DEFAULT_FRACTION_BITS, MAX_BOUND, bounds};
 use crate::tensor::MAX_ELEMENTS;
 
-use super::operations::MAX_LAYERS;
-
 /// The largest number of fraction bits of a network: learning-rate divisors stay below 2^64.
 const MAX_NETWORK_FRACTION_BITS: u32 = 40;
+
+/// Layers that a rounding key tells apart.
+pub(super) const MAX_LAYERS: usize = 1 << 8;
 
 /// What a layer does to its sums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -47,12 +47,8 @@ pub struct FitOptions {
 ///
 /// It is written before the first step, after every step whose number (the network's own count)
 /// is a multiple of `every_steps`, at the end, and when progress cancels. A training step that
-/// fails writes nothing: resumed from the file, the steps since then are repeated under their old
-/// rounding numbers and give the same integers again.
-///
-/// The file before the first step is what makes that safe after a failed step, too: training on in
-/// this process uses new numbers, and the file must know it before P2 sees anything masked under
-/// them. So give every call that trains the network the same `path`.
+/// fails writes nothing. Resumed from the file, with the same data and options, training goes on with the very
+/// next batch; steps since the file are repeated as new attempts, with roundings of their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpointing {
     /// The file, replaced in one step by [`save`](super::checkpoint::save()).
@@ -127,7 +123,7 @@ impl<S: Stored> Mlp<S> {
             let last = rows.min(first.saturating_add(options.batch_size));
             let chosen = &order.of_pass(pass)[first..last];
             let (x, y) = (x.take(0, chosen)?, y.take(0, chosen)?);
-            self.train_step(arith, &x, &y, options.learning_rate)?;
+            self.train_on(arith, &x, &y, options.learning_rate, chosen)?;
             let due = |saving: &Checkpointing| self.step() % saving.every_steps == 0;
             let saved = done == total || options.checkpoint.as_ref().is_some_and(due);
             if saved {

@@ -10,7 +10,6 @@ mod estimate;
 mod evaluation;
 mod fitting;
 mod network;
-mod operations;
 mod training;
 
 #[cfg(test)]
@@ -26,4 +25,4 @@ pub use config::{Activation, MlpConfig};
 pub use estimate::{Estimate, Job, StepCost};
 pub use evaluation::{accuracy, argmax, loss};
 pub use fitting::{Checkpointing, FitOptions, Progress, TrainFor};
-pub use network::{Counters, Layer, Mlp, seed_from_number};
+pub use network::{Layer, Mlp, seed_from_number};

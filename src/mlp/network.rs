@@ -1,25 +1,22 @@
-//! The network itself: parameters, rounding stream, counters; drawing it and running it forward.
+//! The network itself: parameters, and the steps that made them; drawing it and running it forward.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use zeroize::Zeroizing;
 
-use super::operations::{Role, Series};
 use super::{Activation, MlpConfig};
 use crate::error::{Error, Result};
-use crate::fixed::RoundingStream;
+use crate::fixed::RoundingKey;
+use crate::random::Random;
+use crate::record::RoundingCall;
 use crate::session::{Division, Format, Forward, Layers};
 use crate::tensor::{IntegerTensor, Integers, Meta, Storage, Tensor};
 
-/// Keystream of the seed that the rounding seed comes from; weights use streams 0, 1, ...
-const ROUNDING_STREAM: u64 = u64::MAX;
-
 /// The parameters of one layer.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Layer<S: Storage> {
     /// Inputs × outputs, scale f.
     pub weight: Tensor<S>,
@@ -29,30 +26,32 @@ pub struct Layer<S: Storage> {
     pub activation: Activation,
 }
 
-/// How far a network has come. With the parameters and the rounding seed, its whole state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counters {
-    /// Training steps that were completed: the position in the training data.
-    pub steps: u64,
-    /// Training steps that were begun: the position in the rounding stream. The same number,
-    /// unless a step failed.
-    pub attempts: u64,
-    /// Predictions that were begun.
-    pub predictions: u64,
+/// One division of a layer, of those that draw from the key of one call.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Role {
+    /// Rescales a·W.
+    Forward = 0,
+    /// Scales aᵀ·δ to the increment of the weights.
+    Weights = 1,
+    /// Scales Σδ to the increment of the biases.
+    Biases = 2,
+    /// Rescales δ·Wᵀ.
+    Backward = 3,
 }
 
-/// A multilayer perceptron on encrypted or clear elements.
-///
-/// It cannot be cloned: two copies trained on different data would draw the same roundings for
-/// different values, which P2 could subtract. For the same reason a checkpoint is to be resumed
-/// once, or with a new stream ([`Mlp::set_rounding`]).
+impl Role {
+    /// The place of the division in its call.
+    pub(super) fn of_layer(self, layer: usize) -> u64 {
+        (layer as u64) << 4 | self as u64
+    }
+}
+
+/// A multilayer perceptron on encrypted or clear elements: a plain value, which holds no secret besides
+/// its parameters. Copies may be trained, resumed, served and published independently.
 pub struct Mlp<S: Storage> {
     pub(super) config: MlpConfig,
     pub(super) layers: Vec<Layer<S>>,
-    pub(super) rounding: RoundingStream,
     pub(super) steps: u64,
-    pub(super) attempts: u64,
-    pub(super) predictions: AtomicU64,
 }
 
 /// What the backward pass needs of a forward pass.
@@ -66,7 +65,8 @@ pub(super) struct Trace<S: Storage, D> {
 }
 
 impl<S: Storage> Mlp<S> {
-    /// A network from its parts: weight and bias of each layer, inputs first.
+    /// A network from its parts: weight and bias of each layer, inputs first, and the training steps
+    /// that were done so far.
     ///
     /// # Errors
     /// Those of [`MlpConfig::validate`]; [`Error::Shape`], [`Error::InvalidArgument`] when a
@@ -74,8 +74,7 @@ impl<S: Storage> Mlp<S> {
     pub fn from_parts(
         config: MlpConfig,
         parameters: Vec<(Tensor<S>, Tensor<S>)>,
-        rounding: RoundingStream,
-        counters: Counters,
+        steps: u64,
     ) -> Result<Self> {
         config.validate()?;
         if parameters.len() != config.depth() {
@@ -100,10 +99,7 @@ impl<S: Storage> Mlp<S> {
         Ok(Self {
             config,
             layers,
-            rounding,
-            steps: counters.steps,
-            attempts: counters.attempts,
-            predictions: AtomicU64::new(counters.predictions),
+            steps,
         })
     }
 
@@ -117,32 +113,13 @@ impl<S: Storage> Mlp<S> {
         &self.layers
     }
 
-    /// The secret source of its roundings: P1's, and in no clear model that leaves P1.
-    pub fn rounding(&self) -> &RoundingStream {
-        &self.rounding
-    }
-
-    /// Goes on with another stream.
-    pub fn set_rounding(&mut self, rounding: RoundingStream) {
-        self.rounding = rounding;
-    }
-
     /// Training steps completed so far.
     pub fn step(&self) -> u64 {
         self.steps
     }
 
-    /// All counters, as a checkpoint stores them.
-    pub fn counters(&self) -> Counters {
-        Counters {
-            steps: self.steps,
-            attempts: self.attempts,
-            predictions: self.predictions.load(Ordering::Relaxed),
-        }
-    }
-
     /// The network with every parameter replaced by what `map` makes of it: encryption,
-    /// decryption. Stream and counters stay, so that both networks train alike.
+    /// decryption.
     ///
     /// # Errors
     /// Those of `map`, and of [`Mlp::from_parts`] for what it returns.
@@ -155,16 +132,11 @@ impl<S: Storage> Mlp<S> {
             .iter()
             .map(|layer| Ok((map(&layer.weight)?, map(&layer.bias)?)))
             .collect::<Result<Vec<_>>>()?;
-        Mlp::from_parts(
-            self.config.clone(),
-            parameters,
-            self.rounding.clone(),
-            self.counters(),
-        )
+        Mlp::from_parts(self.config.clone(), parameters, self.steps)
     }
 
     /// The outputs (batch × outputs, scale f) for inputs (batch × inputs, scale f). May run on
-    /// several threads at once; every call rounds with numbers of its own.
+    /// several threads at once; every call rounds with a key of its own.
     ///
     /// # Errors
     /// [`Error::Shape`], [`Error::Scale`], [`Error::OutOfRange`] for inputs that do not fit the
@@ -174,16 +146,21 @@ impl<S: Storage> Mlp<S> {
         A: Layers<Elements = S> + ?Sized,
     {
         let x = self.checked_batch("inputs", x, self.config.layers[0])?;
-        let series = Series::prediction(self.predictions.fetch_add(1, Ordering::Relaxed))?;
+        let call = RoundingCall::Prediction {
+            rows: x.shape()[0] as u64,
+        };
+        let key = arith.begin(&call)?;
         let format = self.format(&x, 1 << self.config.fraction_bits);
-        Ok(self.forward(arith, &x, series, format, false)?.output)
+        let output = self.forward(arith, &x, &key, format, false)?.output;
+        arith.complete(call, key)?;
+        Ok(output)
     }
 
     pub(super) fn forward<A>(
         &self,
         arith: &A,
         x: &Tensor<S>,
-        series: Series,
+        key: &RoundingKey,
         format: Format,
         training: bool,
     ) -> Result<Trace<S, A::Derivative>>
@@ -200,7 +177,7 @@ impl<S: Storage> Mlp<S> {
                 input: &trace.output,
                 weight: &layer.weight,
                 bias: &layer.bias,
-                division: self.rescaling(series.number(l, Role::Forward)),
+                division: self.rescaling(key, Role::Forward.of_layer(l)),
                 rectify: layer.activation == Activation::Relu,
                 hidden: l + 1 < self.layers.len(),
                 training,
@@ -215,11 +192,11 @@ impl<S: Storage> Mlp<S> {
     }
 
     /// Takes a product of two numbers of scale f back to scale f.
-    pub(super) fn rescaling(&self, operation: u64) -> Division<'_> {
+    pub(super) fn rescaling<'a>(&self, key: &'a RoundingKey, place: u64) -> Division<'a> {
         Division {
             divisor: 1 << self.config.fraction_bits,
             scale_drop: self.config.fraction_bits,
-            rounding: Some((&self.rounding, operation)),
+            rounding: Some((key, place)),
         }
     }
 
@@ -266,8 +243,8 @@ impl<S: Storage> Mlp<S> {
 
 impl Mlp<Integers> {
     /// Draws a network: weights normal with standard deviation √(2 / inputs of the layer),
-    /// rounded to 2^−f; biases 0. The same seed gives the same network and rounding stream; without
-    /// one, both come from the operating system. A seed that P1 knows reveals the initial model.
+    /// rounded to 2^−f; biases 0. The same seed gives the same network; without one, it comes from the
+    /// operating system. Whoever knows the seed, or can guess it, knows the initial model.
     ///
     /// # Errors
     /// Those of [`MlpConfig::validate`]; [`Error::InvalidArgument`] when a weight does not fit
@@ -276,7 +253,11 @@ impl Mlp<Integers> {
         config.validate()?;
         let seed = match seed {
             Some(seed) => Zeroizing::new(seed),
-            None => Zeroizing::new(*RoundingStream::new_from_os()?.seed()),
+            None => {
+                let mut seed = Zeroizing::new([0; 32]);
+                Random::os().fill(&mut *seed)?;
+                seed
+            }
         };
         let mut generator = ChaCha20Rng::from_seed(*seed);
         let parameters = (0..config.depth())
@@ -285,20 +266,37 @@ impl Mlp<Integers> {
                 draw_layer(&config, l, &mut generator)
             })
             .collect::<Result<Vec<_>>>()?;
-        let mut rounding = Zeroizing::new([0u8; 32]);
-        generator.set_stream(ROUNDING_STREAM);
-        generator.fill_bytes(rounding.as_mut_slice());
-        let rounding = RoundingStream::from_seed(*rounding);
-        Self::from_parts(config, parameters, rounding, Counters::default())
+        Self::from_parts(config, parameters, 0)
+    }
+}
+
+// Cheap copies, which share the elements of their tensors: these need no `Clone`, so none is derived.
+impl<S: Storage> Clone for Layer<S> {
+    fn clone(&self) -> Self {
+        Self {
+            weight: self.weight.clone(),
+            bias: self.bias.clone(),
+            activation: self.activation,
+        }
+    }
+}
+
+impl<S: Storage> Clone for Mlp<S> {
+    fn clone(&self) -> Self {
+        Self {
+            config: self.config.clone(),
+            layers: self.layers.clone(),
+            steps: self.steps,
+        }
     }
 }
 
 impl<S: Storage> fmt::Debug for Mlp<S> {
-    /// Everything public: no parameter, no seed.
+    /// Everything public: no parameter.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mlp")
             .field("config", &self.config)
-            .field("counters", &self.counters())
+            .field("steps", &self.steps)
             .finish_non_exhaustive()
     }
 }

@@ -1,17 +1,38 @@
 //! Networks on the clear twin: learning, resuming, refusing.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use super::*;
 use crate::error::{Error, Result};
-use crate::fixed::{RoundingStream, floor_divide};
+use crate::fixed::{RoundingKey, floor_divide};
+use crate::record::{Line, Record, Recorder, RoundingCall};
 use crate::session::Clear;
 use crate::tensor::{IntegerTensor, Integers};
 
 const F: u32 = 10;
 
 fn clear() -> Clear {
-    Clear::new(RoundingStream::from_seed([0; 32]))
+    Clear::new()
+}
+
+fn key_of_step(step: u64) -> RoundingKey {
+    RoundingKey::from_bytes([step as u8 + 1; 32])
+}
+
+/// A twin with known roundings for so many steps.
+fn repeating(steps: u64, learning_rate: f64) -> Clear {
+    let record = Record::new();
+    for step in 0..steps {
+        let call = RoundingCall::Step {
+            step,
+            rows: vec![],
+            learning_rate,
+        };
+        let key = key_of_step(step);
+        record.record(&Line { call, key }).unwrap();
+    }
+    Clear::repeating(Arc::new(record))
 }
 
 fn tensor(shape: &[usize], values: &[f64]) -> IntegerTensor {
@@ -28,7 +49,7 @@ fn network(seed: u64) -> Mlp<Integers> {
 
 /// Random points of the truth table: inputs, one-hot targets, labels.
 fn xor(rows: usize) -> (IntegerTensor, IntegerTensor, Vec<usize>) {
-    let draws = RoundingStream::from_seed([5; 32]).draw(0, 4, rows);
+    let draws = RoundingKey::from_bytes([5; 32]).draw(0, 4, rows);
     let labels: Vec<usize> = draws.iter().map(|&d| (d & 1 ^ d >> 1) as usize).collect();
     let x: Vec<f64> = draws
         .iter()
@@ -72,24 +93,24 @@ fn xor_is_learnt() {
     }
 }
 
-/// One step spelled out over plain loops, with the draws of the documented operation numbers.
+/// One step spelled out over plain loops, with the draws of the documented places.
 #[test]
 fn a_step_is_what_the_protocol_says() {
     let mut mlp = network(4);
     let (x, y, _) = xor(3);
-    let (stream, old) = (mlp.rounding().clone(), parameters(&mlp));
-    // One step before, so that the numbers are not those of step 0.
-    mlp.train_step(&clear(), &x, &y, 0.5).unwrap();
+    let (twin, old) = (repeating(2, 0.5), parameters(&mlp));
+    // One step before, so that the key is not that of step 0.
+    mlp.train_step(&twin, &x, &y, 0.5).unwrap();
     let (w0, b0, w1, b1) = match &parameters(&mlp)[..] {
         [w0, b0, w1, b1] => (w0.clone(), b0.clone(), w1.clone(), b1.clone()),
         _ => unreachable!(),
     };
     assert_ne!(old, parameters(&mlp));
-    mlp.train_step(&clear(), &x, &y, 0.5).unwrap();
+    mlp.train_step(&twin, &x, &y, 0.5).unwrap();
 
     let (x, y) = (x.values(), y.values());
     let divide = |values: Vec<i128>, layer: u64, role: u64, d: u64| -> Vec<i128> {
-        let draws = stream.draw(1 << 12 | layer << 4 | role, d, values.len());
+        let draws = key_of_step(1).draw(layer << 4 | role, d, values.len());
         values
             .iter()
             .zip(draws.iter())
@@ -158,16 +179,17 @@ fn resumed_training_equals_uninterrupted_training() {
         shuffle_seed: 7,
         ..FitOptions::new(duration, 40, 0.5)
     };
+    let twin = repeating(12, 0.5);
     let mut whole = network(1);
     whole
-        .fit(&clear(), &x, &y, &options(TrainFor::Epochs(3)), &mut silent)
+        .fit(&twin, &x, &y, &options(TrainFor::Epochs(3)), &mut silent)
         .unwrap();
     assert_eq!(whole.step(), 12);
 
     let mut cut = network(1);
     let mut seen = Vec::new();
     let result = cut.fit(
-        &clear(),
+        &twin,
         &x,
         &y,
         &options(TrainFor::Epochs(3)),
@@ -184,19 +206,12 @@ fn resumed_training_equals_uninterrupted_training() {
     assert_eq!(result, Err(Error::Cancelled));
     assert_eq!(seen, (1..=5).map(|done| (done, 12)).collect::<Vec<_>>());
     assert_eq!(cut.step(), 5);
-    // A prediction in between and a copy through a "checkpoint" change nothing.
+    // A prediction in between and a copy through a checkpoint change nothing.
     cut.predict(&clear(), &x).unwrap();
-    let mut resumed = cut.map_tensors(|tensor| tensor.compact()).unwrap();
-    assert_eq!(
-        resumed.counters(),
-        Counters {
-            steps: 5,
-            attempts: 5,
-            predictions: 1
-        }
-    );
+    let mut resumed = Mlp::<Integers>::from_bytes(&cut.to_bytes().unwrap()).unwrap();
+    assert_eq!(resumed.step(), 5);
     resumed
-        .fit(&clear(), &x, &y, &options(TrainFor::Steps(7)), &mut silent)
+        .fit(&twin, &x, &y, &options(TrainFor::Steps(7)), &mut silent)
         .unwrap();
     assert_eq!(parameters(&resumed), parameters(&whole));
 
@@ -206,21 +221,28 @@ fn resumed_training_equals_uninterrupted_training() {
         ..options(TrainFor::Epochs(3))
     };
     ordered
-        .fit(&clear(), &x, &y, &unshuffled, &mut silent)
+        .fit(&twin, &x, &y, &unshuffled, &mut silent)
         .unwrap();
     assert_ne!(parameters(&ordered), parameters(&whole));
 }
 
 #[test]
-fn predictions_never_share_roundings() {
+fn calls_never_share_roundings() {
     let mlp = network(2);
     let x = tensor(&[64, 2], &[0.3; 128]);
     let first = mlp.predict(&clear(), &x).unwrap();
     let second = mlp.predict(&clear(), &x).unwrap();
     assert_ne!(first.values(), second.values());
-    assert_eq!(mlp.counters().predictions, 2);
     assert_eq!(first.shape(), [64, 2]);
     assert_eq!(first.scale(), F);
+    // Neither do copies, nor the same step of the same network on the same data.
+    let y = tensor(&[64, 2], &[0.7; 128]);
+    let after = || {
+        let mut copy = mlp.clone();
+        copy.train_step(&clear(), &x, &y, 0.3).unwrap();
+        parameters(&copy)
+    };
+    assert_ne!(after(), after());
 }
 
 #[test]
@@ -246,8 +268,6 @@ fn a_broken_bound_is_named_and_changes_nothing() {
         "{text}"
     );
     assert_eq!(parameters(&mlp), before);
-    let counters = mlp.counters();
-    assert_eq!(counters.attempts, counters.steps + 1);
 
     let large = tensor(&[1, 2], &[0.0, 4.0]);
     let error = mlp.predict(&clear(), &large).unwrap_err();
@@ -291,7 +311,7 @@ fn what_does_not_fit_is_refused_before_any_work() {
         let text = result.unwrap_err().to_string();
         assert!(text.contains(part), "{text}");
     }
-    assert_eq!(mlp.counters(), Counters::default());
+    assert_eq!(mlp.step(), 0);
 }
 
 #[test]
@@ -332,10 +352,8 @@ fn drawing() {
     assert!(mlp.layers()[0].bias.values().iter().all(|&b| b == 0));
     let same = Mlp::draw(wide.clone(), Some([1; 32])).unwrap();
     assert_eq!(parameters(&mlp), parameters(&same));
-    assert_eq!(mlp.rounding().seed(), same.rounding().seed());
     let other = Mlp::draw(wide, None).unwrap();
     assert_ne!(parameters(&mlp), parameters(&other));
-    assert_ne!(mlp.rounding().seed(), other.rounding().seed());
 
     let error = Mlp::draw(config().with_bits(F, F + 8), Some([1; 32])).unwrap_err();
     assert!(error.to_string().contains("weight_bits"), "{error}");

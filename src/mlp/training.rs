@@ -6,9 +6,10 @@
 //! d_b = round(B/lr).
 
 use super::Mlp;
-use super::network::{Layer, Trace};
-use super::operations::{Role, Series};
+use super::network::{Layer, Role, Trace};
 use crate::error::{Error, Result};
+use crate::fixed::RoundingKey;
+use crate::record::RoundingCall;
 use crate::session::{Back, Backward, Division, Format, Layers};
 use crate::tensor::{Storage, Tensor};
 
@@ -58,6 +59,21 @@ impl<S: Storage> Mlp<S> {
     where
         A: Layers<Elements = S> + ?Sized,
     {
+        self.train_on(arith, x, y, lr, &[])
+    }
+
+    /// As [`Mlp::train_step`]; `rows` say where the batch comes from.
+    pub(super) fn train_on<A>(
+        &mut self,
+        arith: &A,
+        x: &Tensor<S>,
+        y: &Tensor<S>,
+        lr: f64,
+        rows: &[usize],
+    ) -> Result<()>
+    where
+        A: Layers<Elements = S> + ?Sized,
+    {
         let sizes = &self.config.layers;
         let x = self.checked_batch("inputs", x, sizes[0])?;
         let y = self.checked_batch("targets", y, sizes[self.config.depth()])?;
@@ -70,14 +86,17 @@ impl<S: Storage> Mlp<S> {
         }
         let divisors = Divisors::new(lr, self.config.fraction_bits, batch)?;
         self.check_gradient_bound(&x, batch)?;
-        let series = Series::training(self.attempts)?;
-
-        // From here on P2 may see values masked under these numbers.
-        self.attempts += 1;
+        let call = RoundingCall::Step {
+            step: self.steps,
+            rows: rows.iter().map(|&row| row as u64).collect(),
+            learning_rate: lr,
+        };
+        let key = arith.begin(&call)?;
         let largest = divisors.weights.max(divisors.biases);
         let format = self.format(&x, largest.max(1 << self.config.fraction_bits));
-        let trace = self.forward(arith, &x, series, format, true)?;
-        let layers = self.backward(arith, &trace, &y, divisors, series, format)?;
+        let trace = self.forward(arith, &x, &key, format, true)?;
+        let layers = self.backward(arith, &trace, &y, divisors, &key, format)?;
+        arith.complete(call, key)?;
         self.layers = layers;
         self.steps += 1;
         Ok(())
@@ -90,7 +109,7 @@ impl<S: Storage> Mlp<S> {
         trace: &Trace<S, A::Derivative>,
         y: &Tensor<S>,
         divisors: Divisors,
-        series: Series,
+        key: &RoundingKey,
         format: Format,
     ) -> Result<Vec<Layer<S>>>
     where
@@ -109,16 +128,16 @@ impl<S: Storage> Mlp<S> {
                 weights: Division {
                     divisor: divisors.weights,
                     scale_drop: self.config.fraction_bits,
-                    rounding: Some((&self.rounding, series.number(l, Role::Weights))),
+                    rounding: Some((key, Role::Weights.of_layer(l))),
                 },
                 biases: Division {
                     divisor: divisors.biases,
                     scale_drop: 0,
-                    rounding: Some((&self.rounding, series.number(l, Role::Biases))),
+                    rounding: Some((key, Role::Biases.of_layer(l))),
                 },
                 // Nothing for the inputs of the network.
                 back: l.checked_sub(1).map(|before| Back {
-                    division: self.rescaling(series.number(l, Role::Backward)),
+                    division: self.rescaling(key, Role::Backward.of_layer(l)),
                     derivative: derivative(before),
                     hidden: before > 0,
                 }),

@@ -10,12 +10,11 @@ use super::shared::outcome::{Outcome, Use};
 use super::shared::{Delivery, convert, gate, products};
 use super::{bilinear, divide};
 use crate::error::{Error, Result};
-use crate::fixed::RoundingStream;
+use crate::fixed::RoundingKey;
 use crate::modular::Residues;
 use crate::paillier::{MAX_SIGMA, PublicKey};
 use crate::random::Random;
 use crate::tensor::{EncryptedTensor, Meta, Storage, broadcast_shapes, matmul_shape};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use zeroize::Zeroizing;
 
@@ -35,13 +34,8 @@ struct Inner {
     key: PublicKey,
     sigma: u32,
     random: Random,
-    rounding: RoundingStream,
-    next_operation: AtomicU64,
     transfers: Mutex<Option<Arc<Transfers>>>,
 }
-
-/// Operation numbers that P1 hands out itself have the top bit set; networks use the others.
-const OWN_OPERATIONS: u64 = 1 << 63;
 
 impl P1 {
     /// P1 for one key, with masks `sigma` bits wider than what they hide (40 to 128).
@@ -70,14 +64,10 @@ impl P1 {
                 key.id()
             )));
         }
-        let mut seed = Zeroizing::new([0; 32]);
-        random.fill(&mut *seed)?;
         Ok(Self(Arc::new(Inner {
             key,
             sigma,
             random,
-            rounding: RoundingStream::from_seed(*seed),
-            next_operation: AtomicU64::new(0),
             transfers: Mutex::new(None),
         })))
     }
@@ -90,12 +80,6 @@ impl P1 {
     /// The statistical security σ, in bits.
     pub fn sigma(&self) -> u32 {
         self.0.sigma
-    }
-
-    /// The stream that rounds divisions without a stream of their own. Its seed is P1's secret;
-    /// it is here to be compared with the clear twin.
-    pub fn rounding(&self) -> &RoundingStream {
-        &self.0.rounding
     }
 
     /// Element-wise product of shapes that broadcast.
@@ -136,7 +120,8 @@ impl P1 {
     }
 
     /// `(x + r_lo) // divisor`, r_lo uniform in [0, divisor); the scale falls by `scale_drop`.
-    /// `rounding` names the stream and number that r_lo is drawn from; P1's own otherwise.
+    /// `rounding` names the key that r_lo is drawn from and the place of the division in the key's call;
+    /// otherwise the division draws a key of its own.
     ///
     /// # Errors
     /// As [`P1::multiply`]; [`Error::InvalidArgument`] for a divisor of 0.
@@ -145,7 +130,7 @@ impl P1 {
         x: &EncryptedTensor,
         divisor: u64,
         scale_drop: u32,
-        rounding: Option<(&RoundingStream, u64)>,
+        rounding: Option<(&RoundingKey, u64)>,
     ) -> Result<Call> {
         self.check(&[x])?;
         let meta = x
@@ -154,7 +139,10 @@ impl P1 {
         if x.is_empty() {
             return self.empty(x, x.shape(), &[meta]);
         }
-        let r_lo = self.draw(rounding, divisor, x.len());
+        let r_lo = match rounding {
+            Some((key, place)) => key.draw(place, divisor, x.len()),
+            None => RoundingKey::fresh()?.draw(0, divisor, x.len()),
+        };
         Ok(Call::new(divide::ask(
             &self.masker(),
             x,
@@ -162,20 +150,6 @@ impl P1 {
             &r_lo,
             meta,
         )?))
-    }
-
-    /// r_lo for the elements of one division.
-    pub(crate) fn draw(
-        &self,
-        rounding: Option<(&RoundingStream, u64)>,
-        divisor: u64,
-        count: usize,
-    ) -> Zeroizing<Vec<u64>> {
-        let (stream, number) = rounding.unwrap_or_else(|| {
-            let next = self.0.next_operation.fetch_add(1, Ordering::Relaxed);
-            (&self.0.rounding, OWN_OPERATIONS | next)
-        });
-        stream.draw(number, divisor, count)
     }
 
     /// `max(x, 0)`, and 1 where x ≥ 0, else 0. Two rounds; three the first time.

@@ -2,7 +2,8 @@
 //! encrypted tensors, [`super::Clear`] performs the same integers in the clear.
 
 use crate::error::Result;
-use crate::fixed::RoundingStream;
+use crate::fixed::RoundingKey;
+use crate::record::RoundingCall;
 use crate::tensor::{Storage, Tensor};
 
 /// How a division rounds and what it does to the scale.
@@ -12,15 +13,22 @@ pub struct Division<'a> {
     pub divisor: u64,
     /// By how many bits the scale falls: f for a truncation by 2^f, 0 for a plain quotient.
     pub scale_drop: u32,
-    /// The stream and the operation number that r_lo is drawn from; `None` takes the next number
-    /// of the arithmetic's own stream.
-    pub rounding: Option<(&'a RoundingStream, u64)>,
+    /// The key that r_lo is drawn from and the place of the division in the call that drew the key,
+    /// for divisions that are parts of a call. `None`: the division is a call of its own.
+    pub rounding: Option<(&'a RoundingKey, u64)>,
 }
 
 /// Interactive operations over one kind of tensor.
 pub trait Arithmetic {
     /// Ciphertexts or clear integers.
     type Elements: Storage;
+
+    /// The key that the roundings of a call are drawn from: a fresh one, which serves that call alone; in a
+    /// clear session that repeats a record, the recorded one.
+    fn begin(&self, call: &RoundingCall) -> Result<RoundingKey>;
+
+    /// The call is computed and about to take effect: keeps its key where a record is wanted.
+    fn complete(&self, call: RoundingCall, key: RoundingKey) -> Result<()>;
 
     /// Element-wise product of shapes that broadcast. Scales and bounds add up.
     fn multiply(
@@ -79,4 +87,24 @@ pub trait Arithmetic {
         let (positive, _) = self.relu(&a.sub(b)?)?;
         positive.add(b)?.assume_bound(a.bound().max(b.bound()))
     }
+}
+
+/// Runs a division with its key and place: those of the call that it is a part of, or of itself.
+pub(super) fn rounded<A: Arithmetic + ?Sized, T>(
+    arith: &A,
+    division: Division<'_>,
+    elements: usize,
+    run: impl FnOnce((&RoundingKey, u64)) -> Result<T>,
+) -> Result<T> {
+    if let Some(rounding) = division.rounding {
+        return run(rounding);
+    }
+    let call = RoundingCall::Division {
+        divisor: division.divisor,
+        elements: elements as u64,
+    };
+    let key = arith.begin(&call)?;
+    let result = run((&key, 0))?;
+    arith.complete(call, key)?;
+    Ok(result)
 }

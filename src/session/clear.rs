@@ -6,40 +6,64 @@
 
 use std::ops::{AddAssign, Mul};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
+use super::arithmetic::rounded;
 use super::{Arithmetic, Division};
 use crate::error::{Error, Result};
-use crate::fixed::{MAX_BOUND, RoundingStream, floor_divide, unravel};
+use crate::fixed::{MAX_BOUND, RoundingKey, floor_divide, unravel};
+use crate::record::{Record, RoundingCall};
 use crate::tensor::{IntegerTensor, Integers, MatmulShape, Meta, broadcast_shapes, matmul_shape};
 
 /// Multiplications from which a matrix product is worth several threads.
 const PARALLEL_FROM: usize = 1 << 18;
-/// Set in the operation numbers that the twin gives out itself, so that they never meet those of
-/// a network.
-const OWN_NUMBERS: u64 = 1 << 63;
 
 /// [`Arithmetic`] on clear integers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Clear {
-    rounding: RoundingStream,
-    operations: AtomicU64,
+    /// What it repeats, and how many predictions and divisions it has repeated.
+    record: Option<Arc<Record>>,
+    predictions: AtomicUsize,
+    divisions: AtomicUsize,
 }
 
 impl Clear {
-    /// A twin that rounds with this stream wherever the caller brings none.
-    pub fn new(rounding: RoundingStream) -> Self {
+    /// A twin that draws its own roundings: what it computes equals the encrypted results up to these.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A twin that repeats recorded calls: each training step with the roundings of the step of that number, predictions
+    /// and divisions in the order in which they were recorded. The same integers come of them. A call that the record does
+    /// not have is an error.
+    pub fn repeating(record: Arc<Record>) -> Self {
         Self {
-            rounding,
-            operations: AtomicU64::new(0),
+            record: Some(record),
+            ..Self::default()
         }
     }
 }
 
 impl Arithmetic for Clear {
     type Elements = Integers;
+
+    fn begin(&self, call: &RoundingCall) -> Result<RoundingKey> {
+        let Some(record) = &self.record else {
+            return RoundingKey::fresh();
+        };
+        let before = match call {
+            RoundingCall::Step { .. } => 0,
+            RoundingCall::Prediction { .. } => self.predictions.fetch_add(1, Ordering::Relaxed),
+            RoundingCall::Division { .. } => self.divisions.fetch_add(1, Ordering::Relaxed),
+        };
+        Ok(record.line(call, before)?.key)
+    }
+
+    fn complete(&self, _call: RoundingCall, _key: RoundingKey) -> Result<()> {
+        Ok(())
+    }
 
     fn multiply(&self, a: &IntegerTensor, b: &IntegerTensor) -> Result<IntegerTensor> {
         let shape = broadcast_shapes(a.shape(), b.shape())?;
@@ -67,24 +91,18 @@ impl Arithmetic for Clear {
     }
 
     fn divide(&self, x: &IntegerTensor, division: Division<'_>) -> Result<IntegerTensor> {
-        let Division {
-            divisor,
-            scale_drop,
-            rounding,
-        } = division;
-        let meta = x.meta().divide(divisor, scale_drop, MAX_BOUND)?;
-        let (stream, operation) = rounding.unwrap_or_else(|| {
-            let next = self.operations.fetch_add(1, Ordering::Relaxed);
-            (&self.rounding, OWN_NUMBERS | next)
-        });
-        let draws = stream.draw(operation, divisor, x.len());
-        let quotients = x
-            .values()
-            .iter()
-            .zip(draws.iter())
-            .map(|(&x, &r_lo)| floor_divide(x, r_lo, divisor))
-            .collect();
-        tensor(quotients, x.shape(), meta)
+        let divisor = division.divisor;
+        let meta = x.meta().divide(divisor, division.scale_drop, MAX_BOUND)?;
+        rounded(self, division, x.len(), |(key, place)| {
+            let draws = key.draw(place, divisor, x.len());
+            let quotients = x
+                .values()
+                .iter()
+                .zip(draws.iter())
+                .map(|(&x, &r_lo)| floor_divide(x, r_lo, divisor))
+                .collect();
+            tensor(quotients, x.shape(), meta)
+        })
     }
 
     fn relu(&self, x: &IntegerTensor) -> Result<(IntegerTensor, IntegerTensor)> {
@@ -165,7 +183,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn clear() -> Clear {
-        Clear::new(RoundingStream::from_seed([3; 32]))
+        Clear::new()
     }
 
     fn integers(shape: &[usize], values: &[i128], scale: u32, bound: u32) -> IntegerTensor {
@@ -222,14 +240,14 @@ mod tests {
 
     #[test]
     fn division_rounds_with_the_named_draws() {
-        let stream = RoundingStream::from_seed([9; 32]);
+        let key = RoundingKey::from_bytes([9; 32]);
         let x = integers(&[2, 2], &[-7, 100, 65536, -65537], 16, 20);
         let division = Division {
-            rounding: Some((&stream, 42)),
+            rounding: Some((&key, 42)),
             ..by(1 << 16, 16)
         };
         let quotient = clear().divide(&x.transpose(), division).unwrap();
-        let draws = stream.draw(42, 1 << 16, 4);
+        let draws = key.draw(42, 1 << 16, 4);
         let expected: Vec<i128> = [-7, 65536, 100, -65537]
             .iter()
             .zip(draws.iter())

@@ -1,9 +1,12 @@
 //! [`Session`]: drives P1's calls over a transport and counts what they cost.
 
+use super::arithmetic::rounded;
 use super::{Arithmetic, Division};
 use crate::error::Result;
+use crate::fixed::RoundingKey;
 use crate::protocol::{Call, P1, Step};
-use crate::tensor::{Ciphertexts, EncryptedTensor};
+use crate::record::{Line, Recorder, RoundingCall};
+use crate::tensor::{Ciphertexts, EncryptedTensor, matmul_shape};
 use crate::transport::Transport;
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -14,6 +17,7 @@ use std::time::{Duration, Instant};
 pub struct Session {
     p1: Arc<P1>,
     pub(super) transport: Arc<dyn Transport>,
+    recorder: Option<Arc<dyn Recorder>>,
     statistics: Mutex<Statistics>,
 }
 
@@ -46,8 +50,16 @@ impl Session {
         Self {
             p1,
             transport,
+            recorder: None,
             statistics: Mutex::default(),
         }
+    }
+
+    /// The same session, which keeps a record of what its calls rounded with: for a clear session that
+    /// computes the same integers. Without one, nothing is kept.
+    pub fn recording(mut self, recorder: Arc<dyn Recorder>) -> Self {
+        self.recorder = Some(recorder);
+        self
     }
 
     /// P1.
@@ -149,6 +161,17 @@ impl Statistics {
 impl Arithmetic for Session {
     type Elements = Ciphertexts;
 
+    fn begin(&self, _call: &RoundingCall) -> Result<RoundingKey> {
+        RoundingKey::fresh()
+    }
+
+    fn complete(&self, call: RoundingCall, key: RoundingKey) -> Result<()> {
+        match &self.recorder {
+            Some(recorder) => recorder.record(&Line { call, key }),
+            None => Ok(()),
+        }
+    }
+
     fn multiply(&self, a: &EncryptedTensor, b: &EncryptedTensor) -> Result<EncryptedTensor> {
         let (a, b) = (self.usable(a)?, self.usable(b)?);
         self.one(|| self.p1.multiply(&a, &b))
@@ -161,12 +184,10 @@ impl Arithmetic for Session {
 
     fn divide(&self, x: &EncryptedTensor, division: Division<'_>) -> Result<EncryptedTensor> {
         let x = self.usable(x)?;
-        let Division {
-            divisor,
-            scale_drop,
-            rounding,
-        } = division;
-        self.one(|| self.p1.divide(&x, divisor, scale_drop, rounding))
+        rounded(self, division, x.len(), |rounding| {
+            let (divisor, drop) = (division.divisor, division.scale_drop);
+            self.one(|| self.p1.divide(&x, divisor, drop, Some(rounding)))
+        })
     }
 
     fn matmul_divide(
@@ -176,7 +197,18 @@ impl Arithmetic for Session {
         division: Division<'_>,
     ) -> Result<EncryptedTensor> {
         let (a, b) = (self.refreshed(a)?, self.refreshed(b)?);
-        self.fused_matmul_divide(&a, &b, division)
+        let shape = matmul_shape(a.shape(), b.shape())?;
+        rounded(self, division, shape.m * shape.q, |rounding| {
+            let rounding = Some(rounding);
+            self.fused_matmul_divide(
+                &a,
+                &b,
+                Division {
+                    rounding,
+                    ..division
+                },
+            )
+        })
     }
 
     fn relu(&self, x: &EncryptedTensor) -> Result<(EncryptedTensor, EncryptedTensor)> {

@@ -133,7 +133,8 @@ impl Session {
     }
 
     fn draw(&self, division: Division<'_>, count: usize) -> zeroize::Zeroizing<Vec<u64>> {
-        self.p1().draw(division.rounding, division.divisor, count)
+        let (key, place) = division.rounding.expect("a part of a call");
+        key.draw(place, division.divisor, count)
     }
 
     fn gate(&self, offered: Offered, delivery: Delivery) -> Result<Gated> {

@@ -1,15 +1,14 @@
 //! What the integration tests share: keys, a session and its clear twin.
 #![allow(dead_code)] // every test file uses a part of it
 
-use smlp::fixed::RoundingStream;
 use smlp::random::Random;
 use smlp::{
     Clear, Encrypt, EncryptedTensor, ExponentLength, InProcess, IntegerTensor, P1, P2, PrivateKey,
-    Security, Session,
+    Record, Security, Session,
 };
 use std::sync::Arc;
 
-/// A key pair, a session in process and the twin that draws the same roundings.
+/// A key pair, a session in process that keeps a record, and the twin that repeats it.
 pub struct Parties {
     pub key: PrivateKey,
     pub session: Session,
@@ -24,9 +23,10 @@ impl Parties {
     pub fn with(bits: u32, exponents: ExponentLength, sigma: u32) -> Self {
         let key = PrivateKey::generate_as(bits, exponents, Security::AllowInsecure).unwrap();
         let p1 = P1::new(key.public().clone(), sigma).unwrap();
-        let clear = Clear::new(RoundingStream::from_seed(*p1.rounding().seed()));
+        let record = Arc::new(Record::new());
+        let clear = Clear::repeating(record.clone());
         let p2 = InProcess::new(Arc::new(P2::new(key.clone())));
-        let session = Session::new(Arc::new(p1), Arc::new(p2));
+        let session = Session::new(Arc::new(p1), Arc::new(p2)).recording(record);
         Self {
             key,
             session,

@@ -1,0 +1,219 @@
+//! A record in a file: lines that only the data owner can read, each on disk before its call has an effect.
+//!
+//! Header, the 32 bytes of the public record key, then for each line its length (u32) and the line, sealed under its
+//! number. A process that dies while it writes leaves a piece of a line at the end, which never counted: the next one
+//! that opens the file writes over it.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use super::key::{OVERHEAD, RecordKey, RecordPublicKey};
+use super::{Line, Record, Recorder};
+use crate::error::{Error, Result};
+use crate::wire::{Kind, Reader, Writer};
+
+/// The longest line: a batch of 2^24 rows.
+const MAX_LINE_BYTES: usize = (8 << 24) + 128 + OVERHEAD;
+
+/// A longer record is refused when it is read.
+const MAX_FILE_BYTES: u64 = 8 << 30;
+
+/// A file that a session's lines are appended to.
+#[derive(Debug)]
+pub struct RecordFile {
+    path: PathBuf,
+    key: RecordPublicKey,
+    end: Mutex<End>,
+}
+
+#[derive(Debug)]
+struct End {
+    file: File,
+    /// Bytes that count.
+    length: u64,
+    lines: u64,
+}
+
+impl RecordFile {
+    /// Opens a record to go on with it, or begins one: a file that only its owner may read. It is locked as long as
+    /// this value lives, where the file system has locks.
+    ///
+    /// # Errors
+    /// [`Error::Io`], also while another process or session writes to it; [`Error::Malformed`] for another kind of
+    /// file; [`Error::InvalidArgument`] for one that was begun with another key.
+    pub fn append(path: &Path, key: RecordPublicKey) -> Result<Self> {
+        let io = |e| Error::io(path, e);
+        let mut file = open(path).map_err(io)?;
+        lock(&file).map_err(io)?;
+        let length = file.metadata().map_err(io)?.len();
+        let header = header(&key);
+        let (length, lines) = match length < header.len() as u64 {
+            // New, or begun by a process that died at once.
+            true => {
+                file.set_len(0).map_err(io)?;
+                file.rewind().map_err(io)?;
+                file.write_all(&header).map_err(io)?;
+                file.sync_all().map_err(io)?;
+                (header.len() as u64, 0)
+            }
+            false => {
+                let mut found = vec![0; header.len()];
+                file.read_exact(&mut found).map_err(io)?;
+                if read_header(&found)? != key {
+                    return Err(Error::invalid(format!(
+                        "{} was begun with another record key; name another file",
+                        path.display()
+                    )));
+                }
+                count(&mut file, length).map_err(io)?
+            }
+        };
+        file.set_len(length).map_err(io)?;
+        let end = Mutex::new(End {
+            file,
+            length,
+            lines,
+        });
+        let path = path.to_owned();
+        Ok(Self { path, key, end })
+    }
+
+    /// Reads a record with the owner's key. A piece of a line at the end is passed over.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Limit`] above 8 GiB, [`Error::Malformed`], [`Error::InvalidArgument`] for another key's.
+    pub fn read(path: &Path, key: &RecordKey) -> Result<Record> {
+        let file = File::open(path).map_err(|e| Error::io(path, e))?;
+        let length = file.metadata().map_err(|e| Error::io(path, e))?.len();
+        if length > MAX_FILE_BYTES {
+            return Err(Error::Limit {
+                what: "bytes of a record",
+                value: length,
+                limit: MAX_FILE_BYTES,
+            });
+        }
+        let mut bytes = Vec::with_capacity(length as usize);
+        file.take(MAX_FILE_BYTES)
+            .read_to_end(&mut bytes)
+            .map_err(|e| Error::io(path, e))?;
+        let public = key.public();
+        let (head, mut rest) = bytes
+            .split_at_checked(header(&public).len())
+            .ok_or_else(|| Error::malformed("record", "it is shorter than its header"))?;
+        if read_header(head)? != public {
+            return Err(Error::invalid(format!(
+                "{} was written for another record key",
+                path.display()
+            )));
+        }
+        let record = Record::new();
+        for number in 0.. {
+            let Some((line, after)) = split(rest) else {
+                break;
+            };
+            record.push(Line::from_bytes(&key.open(number, line)?)?);
+            rest = after;
+        }
+        Ok(record)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Lines in it.
+    pub fn lines(&self) -> u64 {
+        self.end.lock().unwrap_or_else(|e| e.into_inner()).lines
+    }
+}
+
+impl Recorder for RecordFile {
+    fn record(&self, line: &Line) -> Result<()> {
+        let mut end = self.end.lock().unwrap_or_else(|e| e.into_inner());
+        let sealed = self.key.seal(end.lines, &line.to_bytes())?;
+        Error::check_limit("bytes of a line of a record", sealed.len(), MAX_LINE_BYTES)?;
+        let mut w = Writer::default();
+        w.u32(sealed.len() as u32);
+        w.bytes(&sealed);
+        let bytes = w.finish();
+        let start = end.length;
+        let written = end
+            .file
+            .seek(SeekFrom::Start(start))
+            .and_then(|_| end.file.write_all(&bytes))
+            .and_then(|()| end.file.sync_data());
+        if let Err(error) = written {
+            // A piece at the end does not count, and the next line goes over it.
+            let _ = end.file.set_len(start);
+            return Err(Error::io(&self.path, error));
+        }
+        end.length += bytes.len() as u64;
+        end.lines += 1;
+        Ok(())
+    }
+}
+
+fn header(key: &RecordPublicKey) -> Vec<u8> {
+    let mut w = Writer::new(Kind::Record);
+    w.nested(&key.to_bytes());
+    w.finish()
+}
+
+fn read_header(bytes: &[u8]) -> Result<RecordPublicKey> {
+    let mut r = Reader::new(Kind::Record, bytes)?;
+    let key = RecordPublicKey::from_bytes(r.nested()?)?;
+    r.finish()?;
+    Ok(key)
+}
+
+/// The first line of what follows the header, and the rest; nothing where no whole line is left.
+fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    rest.split_at_checked(u32::from_le_bytes(*length) as usize)
+}
+
+/// Where the last whole line of an open file ends, and how many there are.
+fn count(file: &mut File, length: u64) -> std::io::Result<(u64, u64)> {
+    let (mut at, mut lines) = (file.stream_position()?, 0);
+    loop {
+        let mut size = [0; 4];
+        if length - at < size.len() as u64 {
+            return Ok((at, lines));
+        }
+        file.read_exact(&mut size)?;
+        let end = at + size.len() as u64 + u64::from(u32::from_le_bytes(size));
+        if end > length {
+            return Ok((at, lines));
+        }
+        file.seek(SeekFrom::Start(end))?;
+        (at, lines) = (end, lines + 1);
+    }
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options.open(path)
+}
+
+fn lock(file: &File) -> std::io::Result<()> {
+    use std::fs::TryLockError;
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(std::io::Error::new(
+            ErrorKind::ResourceBusy,
+            "another session is writing this record; a record follows one training",
+        )),
+        // Some file systems of clusters have no locks; one path has one writer there.
+        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(()),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
