@@ -6,7 +6,7 @@ use smlp::mlp::{argmax, seed_from_number};
 use smlp::random::Random;
 use smlp::{
     Clear, Encrypt, EncryptedTensor, FitOptions, InProcess, IntegerMlp, IntegerTensor, MlpConfig,
-    P1, P2, PrivateKey, Security, Session, TrainFor,
+    P1, P2, PrivateKey, Record, Security, Session, TrainFor,
 };
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -33,11 +33,11 @@ fn main() -> smlp::Result<()> {
 
     // P1 and P2, here in one process.
     let p1 = P1::new(key.public().clone(), smlp::protocol::DEFAULT_SIGMA)?;
-    let clear = Clear::new(p1.rounding().clone());
-    let session = Session::new(
-        Arc::new(p1),
-        Arc::new(InProcess::new(Arc::new(P2::new(key.clone())))),
-    );
+    let p2 = InProcess::new(Arc::new(P2::new(key.clone())));
+    // What is rounded with is kept for the twin alone.
+    let record = Arc::new(Record::new());
+    let session = Session::new(Arc::new(p1), Arc::new(p2)).recording(record.clone());
+    let clear = Clear::repeating(record);
 
     let mut options = FitOptions::new(TrainFor::Steps(12), 4, 0.2);
     options.shuffle = false;

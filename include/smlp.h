@@ -418,13 +418,24 @@ typedef struct smlp_private_key smlp_private_key;
 typedef struct smlp_public_key smlp_public_key;
 
 /**
+ * What the calls of a session rounded with. Whoever has it and P2's view of the calls learns x mod d of every
+ * division: in memory it is for tests, in a file it is encrypted to a key of the data owner.
+ */
+typedef struct smlp_record smlp_record;
+
+/**
+ * The data owner's key to records in files. Neither P1 nor P2 may have it.
+ */
+typedef struct smlp_record_key smlp_record_key;
+
+/**
  * Where a callback puts P2's reply.
  */
 typedef struct smlp_reply smlp_reply;
 
 /**
- * Operations that need both parties: on encrypted tensors over a transport, or their clear twin,
- * the same integers on clear tensors.
+ * Operations that need both parties: on encrypted tensors over a transport, or their clear twin
+ * on clear tensors.
  */
 typedef struct smlp_session smlp_session;
 
@@ -1100,14 +1111,6 @@ smlp_status smlp_tensor_as_scale(const smlp_tensor *tensor, uint32_t scale, smlp
 smlp_status smlp_p1_new(const smlp_public_key *key, uint32_t sigma, smlp_p1 **out);
 
 /**
- * Where the rounding of P1's divisions comes from: to compare with the clear twin only. Who knows
- * it learns x mod d of every division; it is a secret of P1.
- *
- * Args: out: room for 32 bytes.
- */
-smlp_status smlp_p1_rounding_seed(const smlp_p1 *p1, uint8_t *out);
-
-/**
  * Frees P1. Calls and sessions keep what they need.
  */
 void smlp_p1_free(smlp_p1 *p1);
@@ -1341,19 +1344,94 @@ smlp_status smlp_transport_connect(const smlp_network_options *options, smlp_tra
 #endif
 
 /**
+ * A record in memory, without lines: for tests, and for both parties in one process.
+ */
+smlp_status smlp_record_new(smlp_record **out);
+
+/**
+ * A record that is appended to a file, line by line, each encrypted to the data owner's record key. A new file is made
+ * for its owner alone (mode 0600). While the record lives, no other one writes to the file.
+ *
+ * Args: path: UTF-8. public_key, len: what smlp_record_key_public() gave.
+ * Errors: SMLP_IO, also while another session writes to the file; SMLP_MALFORMED for another kind of file;
+ * SMLP_INVALID_ARGUMENT for a record of another key.
+ */
+smlp_status smlp_record_append(const char *path,
+                               const uint8_t *public_key,
+                               size_t len,
+                               smlp_record **out);
+
+/**
+ * Reads the record in a file into memory, with the owner's key.
+ *
+ * Args: path: UTF-8.
+ * Errors: SMLP_IO, SMLP_LIMIT above 8 GiB, SMLP_MALFORMED; SMLP_INVALID_ARGUMENT for a record of another key.
+ */
+smlp_status smlp_record_read(const char *path,
+                             const smlp_record_key *key,
+                             smlp_record **out);
+
+/**
+ * Lines in a record: calls that were completed.
+ */
+smlp_status smlp_record_lines(const smlp_record *record, uint64_t *out);
+
+/**
+ * Frees a record. Sessions keep what they need.
+ */
+void smlp_record_free(smlp_record *record);
+
+/**
+ * Draws a record key from the operating system's generator.
+ */
+smlp_status smlp_record_key_generate(smlp_record_key **out);
+
+/**
+ * The half of a record key that P1 writes with, as bytes.
+ */
+smlp_status smlp_record_key_public(const smlp_record_key *key, smlp_bytes **out);
+
+/**
+ * Writes a record key to a new file that only its owner may read (mode 0600).
+ *
+ * Args: path: UTF-8; the file may not exist yet.
+ * Errors: SMLP_IO.
+ */
+smlp_status smlp_record_key_save(const smlp_record_key *key, const char *path);
+
+/**
+ * Reads a file that smlp_record_key_save() wrote.
+ *
+ * Args: path: UTF-8.
+ * Errors: SMLP_IO, SMLP_MALFORMED, SMLP_INSECURE for a file that others than its owner may read.
+ */
+smlp_status smlp_record_key_load(const char *path, smlp_record_key **out);
+
+/**
+ * Frees a record key; its secret is cleared.
+ */
+void smlp_record_key_free(smlp_record_key *key);
+
+/**
  * A session of P1 with the P2 behind a transport. It keeps what it needs of both.
+ *
+ * Args: record_or_null: keeps what the session's calls round with, for a clear session that computes the same
+ * integers. NULL, the default, keeps nothing.
  */
 smlp_status smlp_session_new(const smlp_p1 *p1,
                              const smlp_transport *transport,
+                             const smlp_record *record_or_null,
                              smlp_session **out);
 
 /**
- * The clear twin: works on clear tensors and networks, in microseconds, with the same integers.
+ * The clear twin: works on clear tensors and networks, in microseconds.
  *
- * Args: rounding_seed_or_null: 32 bytes, e.g. of smlp_p1_rounding_seed(); NULL takes some of the
- * operating system's.
+ * Args: record_or_null: a record in memory whose calls are repeated, which gives the same integers: training steps by
+ * their numbers (of a repeated step the last one counts), predictions and divisions in their order. With NULL the
+ * roundings are its own, and results equal encrypted ones up to these.
  */
-smlp_status smlp_session_new_clear(const uint8_t *rounding_seed_or_null, smlp_session **out);
+smlp_status smlp_session_new_clear(const smlp_record *record_or_null,
+                                   smlp_session **out);
 
 /**
  * Frees a session.
@@ -1534,8 +1612,8 @@ smlp_status smlp_mlp_options_set_weight_bits(smlp_mlp_options *options, uint32_t
 smlp_status smlp_mlp_options_set_activation_bits(smlp_mlp_options *options, uint32_t bits);
 
 /**
- * Draws initial weights and rounding from a number, to repeat experiments; without it, the
- * operating system's generator does. A seed that P1 knows reveals the initial network.
+ * Draws the initial weights from a number, to repeat experiments; without it, the operating
+ * system's generator does. Whoever knows or guesses the number knows the initial network.
  */
 smlp_status smlp_mlp_options_set_seed(smlp_mlp_options *options, uint64_t seed);
 
@@ -1598,7 +1676,8 @@ smlp_status smlp_mlp_new(const smlp_mlp_options *options, smlp_mlp **out);
 smlp_status smlp_mlp_encrypt(const smlp_mlp *mlp, const smlp_public_key *key, smlp_mlp **out);
 
 /**
- * The clear twin: at the same step and with the same rounding, it trains to the same integers.
+ * The clear twin, at the same step. In a clear session that repeats a record it trains to the same
+ * integers.
  *
  * Errors: SMLP_KEY_MISMATCH; SMLP_OUT_OF_RANGE if a declared bound was broken;
  * SMLP_INVALID_ARGUMENT for a clear network.
@@ -1606,8 +1685,7 @@ smlp_status smlp_mlp_encrypt(const smlp_mlp *mlp, const smlp_public_key *key, sm
 smlp_status smlp_mlp_decrypt(const smlp_mlp *mlp, const smlp_private_key *key, smlp_mlp **out);
 
 /**
- * The same network once more. A clear copy also rounds as the original does. An encrypted one
- * rounds in its own way: the same rounding of different values would tell P2 their difference.
+ * The same network once more, to be trained or used by itself.
  */
 smlp_status smlp_mlp_clone(const smlp_mlp *mlp, smlp_mlp **out);
 
@@ -1651,11 +1729,11 @@ smlp_status smlp_mlp_weight(const smlp_mlp *mlp, size_t layer, smlp_tensor **out
 smlp_status smlp_mlp_bias(const smlp_mlp *mlp, size_t layer, smlp_tensor **out);
 
 /**
- * A checkpoint as bytes: parameters, step, rounding seed. Training resumes from it as if nothing
- * had happened. Keep it from P2, and resume it once: see smlp_mlp_clone(). That of a clear
- * network holds the clear parameters.
+ * A checkpoint as bytes: parameters and step. Training goes on from it where it stood, as often as
+ * one likes. That of an encrypted network holds nothing secret, that of a clear one the clear parameters.
  */
-smlp_status smlp_mlp_to_bytes(const smlp_mlp *mlp, smlp_bytes **out);
+smlp_status smlp_mlp_to_bytes(const smlp_mlp *mlp,
+                              smlp_bytes **out);
 
 /**
  * Reads what smlp_mlp_to_bytes() wrote.
@@ -1782,9 +1860,8 @@ smlp_status smlp_fit_options_set_shuffle(smlp_fit_options *options, bool shuffle
  * after every step whose number (smlp_mlp_step()) is a multiple of every_steps, at the end, and
  * when progress cancels. By default it is not saved.
  *
- * After a crash, load the file and train on with the same data and options: the steps since then
- * are repeated and give the same integers. A step that fails saves nothing for that reason. Name
- * the same file in every call that trains the network, and load it once.
+ * After a crash, load the file and train on with the same data and options: training goes on with the
+ * very next batch, and steps since the file are done anew. A step that fails saves nothing.
  *
  * Args: path: UTF-8; copied.
  * Errors: SMLP_INVALID_ARGUMENT for 0 steps, or a path that is empty or not UTF-8.

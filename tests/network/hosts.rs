@@ -1,30 +1,32 @@
 //! P1 and P2 on two hosts: network namespaces with a cable (veth) between them, or, where those are not
 //! allowed, processes on loopback. Each test says which it was.
 //!
-//! The reference is the clear twin: whatever happens on the way, the trained network is the same, integer for
-//! integer.
+//! The reference is the clear twin, which repeats the record of the training: whatever happens on the way, the
+//! trained network is the same, integer for integer.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
-use smlp::fixed::RoundingStream;
 use smlp::mlp::seed_from_number;
 use smlp::random::Random;
 use smlp::{
     Clear, Encrypt, EncryptedMlp, EncryptedTensor, FitOptions, IntegerMlp, IntegerTensor,
-    MlpConfig, TrainFor,
+    MlpConfig, RecordFile, RecordKey, TrainFor,
 };
 
 use crate::network_between::{Between, Lossy};
 use crate::scene::{SMALL_KEY_BITS, SMLP, Scene, ServerProcess};
 
-/// A small training job in files, and what it has to end with.
+/// A small training job in files, and what its twin needs.
 struct Job {
     scene: Scene,
     hosts: Between,
-    expected: IntegerMlp,
+    network: IntegerMlp,
+    data: [IntegerTensor; 2],
+    record_key: RecordKey,
     steps: u64,
 }
 
@@ -51,18 +53,16 @@ impl Job {
         let encrypted = network.encrypt(key, &Random::os()).unwrap();
         scene.folder.write("initial", encrypted.to_bytes().unwrap());
 
-        let mut expected = network;
-        let options = FitOptions::new(TrainFor::Steps(steps), 4, 0.1);
-        let clear = Clear::new(RoundingStream::from_seed([0; 32]));
-        expected
-            .fit(&clear, &x, &y, &options, &mut |_, _, _| {
-                std::ops::ControlFlow::Continue(())
-            })
-            .unwrap();
+        let record_key = RecordKey::generate().unwrap();
+        scene
+            .folder
+            .write("record.public", record_key.public().to_bytes());
         Self {
             scene,
             hosts,
-            expected,
+            network,
+            data: [x, y],
+            record_key,
             steps,
         }
     }
@@ -109,6 +109,10 @@ impl Job {
             .arg(file("owner.public"))
             .arg("--output")
             .arg(file("trained"))
+            .arg("--record")
+            .arg(file("record"))
+            .arg("--record-key")
+            .arg(file("record.public"))
             .arg("--authority")
             .arg(file("ca.pem"))
             .arg("--certificate")
@@ -131,15 +135,18 @@ impl Job {
         let bytes = std::fs::read(self.scene.folder.path("trained")).unwrap();
         let trained = EncryptedMlp::from_bytes(&bytes, self.scene.key.public()).unwrap();
         let trained = trained.decrypt(&self.scene.key).unwrap();
-        assert_eq!(
-            (trained.step(), self.expected.step()),
-            (self.steps, self.steps)
-        );
-        for (a, b) in trained.layers().iter().zip(self.expected.layers()) {
+        let record = self.scene.folder.path("record");
+        let record = RecordFile::read(&record, &self.record_key).unwrap();
+        let (mut expected, [x, y]) = (self.network.clone(), &self.data);
+        let options = FitOptions::new(TrainFor::Steps(self.steps), 4, 0.1);
+        let twin = Clear::repeating(Arc::new(record));
+        let go_on = &mut |_: &IntegerMlp, _, _| std::ops::ControlFlow::Continue(());
+        expected.fit(&twin, x, y, &options, go_on).unwrap();
+        assert_eq!((trained.step(), expected.step()), (self.steps, self.steps));
+        for (a, b) in trained.layers().iter().zip(expected.layers()) {
             assert_eq!(a.weight.values(), b.weight.values());
             assert_eq!(a.bias.values(), b.bias.values());
         }
-        assert_eq!(trained.rounding().seed(), self.expected.rounding().seed());
     }
 }
 

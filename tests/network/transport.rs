@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use smlp::fixed::RoundingStream;
 use smlp::random::Random;
 use smlp::transport::network::Client;
 use smlp::{
-    Arithmetic, Clear, Division, EncryptedTensor, Error, IntegerTensor, P1, Session, Transport,
+    Arithmetic, Clear, Division, EncryptedTensor, Error, IntegerTensor, P1, Record, Session,
+    Transport,
 };
 
 use crate::scene::{Scene, eventually, free_address};
@@ -21,10 +21,10 @@ struct Parties {
 
 fn parties(scene: &Scene, transport: Arc<dyn Transport>) -> Parties {
     let p1 = P1::new(scene.key.public().clone(), 40).unwrap();
-    let clear = Clear::new(RoundingStream::from_seed(*p1.rounding().seed()));
+    let record = Arc::new(Record::new());
     Parties {
-        session: Session::new(Arc::new(p1), transport),
-        clear,
+        session: Session::new(Arc::new(p1), transport).recording(record.clone()),
+        clear: Clear::repeating(record),
     }
 }
 

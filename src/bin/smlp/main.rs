@@ -27,6 +27,7 @@ mod interrupt;
 mod keygen;
 mod outcome;
 mod predict;
+mod record_keygen;
 mod scaler;
 mod sealed;
 mod serve;
@@ -42,7 +43,7 @@ use outcome::Outcome;
 
 /// Train and use a multilayer perceptron on data that stays encrypted.
 ///
-/// Three parties: the data owner holds the keys and the clear data (keygen, encrypt, init, decrypt, evaluate); P1
+/// Three parties: the data owner holds the keys and the clear data (keygen, record-keygen, encrypt, init, decrypt, evaluate); P1
 /// holds encrypted data and an encrypted network (train, predict); P2 holds the private key and answers P1's masked
 /// questions (serve). P1 and P2 belong to different organisations.
 #[derive(Debug, Parser)]
@@ -59,6 +60,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Keygen(keygen::Arguments),
+    RecordKeygen(record_keygen::Arguments),
     Certificate(certificate::Arguments),
     Encrypt(encrypt::Arguments),
     Init(init::Arguments),
@@ -82,6 +84,7 @@ fn main() -> ExitCode {
     let json = arguments.json;
     let outcome = match arguments.command {
         Command::Keygen(arguments) => keygen::run(arguments),
+        Command::RecordKeygen(arguments) => record_keygen::run(arguments),
         Command::Certificate(arguments) => certificate::run(arguments),
         Command::Encrypt(arguments) => encrypt::run(arguments),
         Command::Init(arguments) => init::run(arguments),

@@ -1,14 +1,18 @@
 //! `smlp train`.
 
 use std::io::IsTerminal;
+use std::num::NonZeroU64;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
-use smlp::session::Layers;
-use smlp::{EncryptedMlp, EncryptedTensor, Error, FitOptions, Result, Session, TrainFor};
+use smlp::{
+    Checkpointing, EncryptedMlp, Error, FitOptions, RecordFile, RecordPublicKey, Result, Session,
+    TrainFor,
+};
 
 use crate::files::{self, KeyArguments};
 use crate::interrupt::Interrupt;
@@ -17,8 +21,8 @@ use crate::server::{Connected, ServerArguments};
 
 /// Train an encrypted network on encrypted data (P1).
 ///
-/// OUTPUT is the checkpoint: it is written every few steps, whole or not at all. After a crash, the same command with
-/// --resume goes on where it stands and ends with the same network, integer for integer.
+/// OUTPUT is the checkpoint: it is written before the first step and every few steps, whole or not at all. After a
+/// crash, the same command with --resume goes on where it stands.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -72,12 +76,20 @@ pub struct Arguments {
     shuffle_seed: u64,
 
     /// Write a checkpoint every so many steps.
-    #[arg(long, value_name = "STEPS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
-    checkpoint_every: u64,
+    #[arg(long, value_name = "STEPS", default_value = "10")]
+    checkpoint_every: NonZeroU64,
 
     /// Go on from OUTPUT, if it exists, with the same other arguments.
     #[arg(long)]
     resume: bool,
+
+    /// Append to this file what each step rounded with, so that the owner can repeat the training in the clear.
+    #[arg(long, value_name = "FILE", requires = "record_key")]
+    record: Option<PathBuf>,
+
+    /// The owner's public record key (NAME.record.public), which the record is encrypted to.
+    #[arg(long, value_name = "FILE", requires = "record")]
+    record_key: Option<PathBuf>,
 
     #[command(flatten)]
     server: ServerArguments,
@@ -136,98 +148,47 @@ pub fn run(arguments: Arguments, json: bool) -> Result<Outcome> {
         }
     };
     let interrupt = Interrupt::watch()?;
-    let connected = arguments.server.connect(&key, &arguments.keys)?;
+    let mut connected = arguments.server.connect(&key, &arguments.keys)?;
+    if let (Some(path), Some(key)) = (&arguments.record, &arguments.record_key) {
+        let public = RecordPublicKey::from_bytes(&files::read(key)?);
+        let public = public.map_err(|e| files::in_file(key, e))?;
+        let record = RecordFile::append(path, public)?;
+        connected.session = connected.session.recording(Arc::new(record));
+    }
     let began = Instant::now();
-    let bits = network.config().activation_bits;
-    let (inputs, targets) = (
-        prepared(&connected.session, &inputs, bits)?,
-        prepared(&connected.session, &targets, bits)?,
-    );
-    let report = Report::new(network.step().min(total), total, json);
-    let training = Training {
-        session: &connected.session,
-        inputs: &inputs,
-        targets: &targets,
-        job: &job,
-        output: &arguments.output,
-        every: arguments.checkpoint_every,
+    let first = network.step().min(total);
+    let options = FitOptions {
+        shuffle: job.shuffle,
+        shuffle_seed: job.shuffle_seed,
+        checkpoint: Some(Checkpointing {
+            path: arguments.output.clone(),
+            every_steps: arguments.checkpoint_every,
+        }),
+        ..FitOptions::new(
+            TrainFor::Steps(total - first),
+            job.batch_size,
+            job.learning_rate,
+        )
     };
-    let outcome = training.run(&mut network, total, &interrupt, &report);
+    let report = Report::new(first, total, json);
+    let mut progress = |_: &EncryptedMlp, done, _| {
+        report.step(first + done, &connected.session);
+        match interrupt.wished() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    };
+    let outcome = network.fit(
+        &connected.session,
+        &inputs,
+        &targets,
+        &options,
+        &mut progress,
+    );
     report.finish();
     outcome?;
     Ok(summary(&network, &connected, began.elapsed())
         .with("output", arguments.output.display().to_string()))
-}
-
-/// The rows, shared with P2 once for all stretches of the training.
-fn prepared(session: &Session, rows: &EncryptedTensor, bits: u32) -> Result<EncryptedTensor> {
-    match rows.bound() > bits {
-        true => session.prepare(&rows.assume_bound(bits)?),
-        false => session.prepare(rows),
-    }
-}
-
-struct Training<'a> {
-    session: &'a Session,
-    inputs: &'a EncryptedTensor,
-    targets: &'a EncryptedTensor,
-    job: &'a Job,
-    output: &'a Path,
-    every: u64,
-}
-
-impl Training<'_> {
-    /// Trains up to step `total` in stretches that end at multiples of `every`, each with a checkpoint at its end. A
-    /// stretch that fails is not stored: what was resumed from it would round otherwise than an undisturbed training.
-    fn run(
-        &self,
-        network: &mut EncryptedMlp,
-        total: u64,
-        interrupt: &Interrupt,
-        report: &Report,
-    ) -> Result<()> {
-        if network.step() >= total {
-            files::write_private(self.output, &network.to_bytes()?)?;
-        }
-        while network.step() < total {
-            let stretch = (self.every - network.step() % self.every).min(total - network.step());
-            let options = FitOptions {
-                shuffle: self.job.shuffle,
-                shuffle_seed: self.job.shuffle_seed,
-                ..FitOptions::new(
-                    TrainFor::Steps(stretch),
-                    self.job.batch_size,
-                    self.job.learning_rate,
-                )
-            };
-            let first = network.step();
-            let mut progress = |_: &EncryptedMlp, done, _| {
-                report.step(first + done, self.session);
-                match interrupt.wished() {
-                    true => ControlFlow::Break(()),
-                    false => ControlFlow::Continue(()),
-                }
-            };
-            let outcome = network.fit(
-                self.session,
-                self.inputs,
-                self.targets,
-                &options,
-                &mut progress,
-            );
-            match outcome {
-                Ok(()) | Err(Error::Cancelled) => {
-                    files::write_private(self.output, &network.to_bytes()?)?;
-                }
-                Err(_) => {}
-            }
-            outcome?;
-            if interrupt.wished() && network.step() < total {
-                return Err(Error::Cancelled);
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Job {
