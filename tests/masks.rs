@@ -7,7 +7,7 @@
 mod common;
 
 use rug::Integer;
-use smlp::fixed::RoundingStream;
+use smlp::fixed::RoundingKey;
 use smlp::protocol::Call;
 use smlp::random::Random;
 use smlp::{
@@ -141,7 +141,7 @@ fn products_hide_both_operands() {
 
 #[test]
 fn divisions_hide_the_dividend_and_its_remainder() {
-    let rounding = RoundingStream::from_seed([9; 32]);
+    let rounding = RoundingKey::from_bytes([9; 32]);
     for (number, divisor) in [(1, 1), (2, 16), (3, 7), (4, 1 << 18)] {
         let [a, b] = views(&[ELEMENTS], |p1, x| {
             p1.divide(x, divisor, 0, Some((&rounding, number)))
@@ -237,7 +237,7 @@ fn products_of_shared_values_hide_factors_terms_and_results() {
             answering.answer(request)
         };
         let session = Session::new(Arc::new(p1), Arc::new(wire));
-        let rounding = RoundingStream::from_seed([8; 32]);
+        let rounding = RoundingKey::from_bytes([8; 32]);
         let mut groups = vec![vec![]; 6];
         for i in 0..ELEMENTS {
             let x = x.take(0, &[i]).unwrap();
@@ -280,7 +280,7 @@ fn terms_opened_ahead_hide_what_they_hide_in_one_request() {
     const SIDE: usize = 12;
     let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1);
     let one_thread = one_thread.build().unwrap();
-    let rounding = RoundingStream::from_seed([7; 32]);
+    let rounding = RoundingKey::from_bytes([7; 32]);
     let mut seed = 20;
     let samples = inputs(&[ELEMENTS, 1]).map(|all| {
         seed += 1;

@@ -4,12 +4,11 @@
 mod common;
 
 use common::Parties;
-use smlp::fixed::RoundingStream;
 use smlp::protocol::{Operation, Summary, addressee};
 use smlp::random::Random;
 use smlp::{
-    Clear, EncryptedMlp, Error, IntegerMlp, IntegerTensor, MlpConfig, P1, P2, PublicKey, Result,
-    Session, Transport,
+    Clear, EncryptedMlp, Error, IntegerMlp, IntegerTensor, MlpConfig, P1, P2, PublicKey, Record,
+    Result, Session, Transport,
 };
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -142,8 +141,8 @@ impl Job {
         self.net.train_step(session, &x, &y, 0.2)
     }
 
-    fn twin_step(&mut self) {
-        let clear = Clear::new(RoundingStream::from_seed([0; 32]));
+    fn twin_step(&mut self, record: &Arc<Record>) {
+        let clear = Clear::repeating(record.clone());
         let [x, y] = &self.batch;
         self.twin.train_step(&clear, x, y, 0.2).unwrap();
     }
@@ -167,11 +166,12 @@ fn training_gives_the_integers_of_the_twin_and_costs_what_it_did() {
     on_one_thread(|| {
         let p = Parties::new(512, 40);
         let remote = Remote::honest(&p);
-        let over = session(&p, Arc::new(remote.clone()));
+        let record = Arc::new(Record::new());
+        let over = session(&p, Arc::new(remote.clone())).recording(record.clone());
         let mut job = Job::new(&p);
         for _ in 0..3 {
             job.step(&p, &over).unwrap();
-            job.twin_step();
+            job.twin_step(&record);
             job.assert_same(&p);
         }
         let (events, cost) = (remote.events.lock().unwrap(), over.statistics());
@@ -251,7 +251,8 @@ fn fails_and_goes_on(
     let (spoil, p) = (Arc::new(spoil), Parties::new(512, 40));
     on_one_thread(move || {
         let remote = Remote::new(&p, move |number, reply| spoil(number, reply));
-        let over = session(&p, Arc::new(remote.clone()));
+        let record = Arc::new(Record::new());
+        let over = session(&p, Arc::new(remote.clone())).recording(record.clone());
         let mut job = Job::new(&p);
         let error = job.step(&p, &over).unwrap_err();
         // Nobody is left behind, and nothing has changed.
@@ -259,7 +260,7 @@ fn fails_and_goes_on(
         job.assert_same(&p);
         job.twin = job.net.decrypt(&p.key).unwrap();
         job.step(&p, &session(&p, Remote::honest(&p))).unwrap();
-        job.twin_step();
+        job.twin_step(&record);
         job.assert_same(&p);
         error
     })

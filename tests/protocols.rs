@@ -87,7 +87,7 @@ proptest! {
         let p = parties();
         let (x, y) = (tensor(&[m, inner], a, seed), tensor(&[inner, q], b, seed >> 9));
         let (ex, ey) = (p.encrypt(&x), p.encrypt(&y));
-        let rounding = smlp::fixed::RoundingStream::from_seed([4; 32]);
+        let rounding = smlp::fixed::RoundingKey::from_bytes([4; 32]);
         let division = Division { divisor, scale_drop: 0, rounding: Some((&rounding, seed >> 1)) };
         p.same(
             &p.session.matmul_divide(&ex, &ey, division).unwrap(),
@@ -104,7 +104,7 @@ proptest! {
         let divisor = divisor.max(1);
         // One stream each, used in step.
         let x = tensor(&[n], bound, seed);
-        let rounding = smlp::fixed::RoundingStream::from_seed([3; 32]);
+        let rounding = smlp::fixed::RoundingKey::from_bytes([3; 32]);
         let division = Division { divisor, scale_drop: 0, rounding: Some((&rounding, seed >> 1)) };
         let got = p.session.divide(&p.encrypt(&x), division).unwrap();
         p.same(&got, &p.clear.divide(&x, division).unwrap());
@@ -136,7 +136,7 @@ proptest! {
 }
 
 #[test]
-fn own_rounding_streams_run_in_step() {
+fn divisions_of_their_own_are_repeated_in_their_order() {
     let p = Parties::new(256, 40);
     let x = tensor(&[3, 4], 30, 17);
     let encrypted = p.encrypt(&x);
@@ -269,7 +269,7 @@ fn shared_values_follow_their_tensor_into_other_shapes() {
     let clear = p.clear.relu(&x).unwrap().0;
     for (e, c) in [(single, clear), (packed, x)] {
         let (wide, clear_wide) = (e.reshape(&[3, 8]).unwrap(), c.reshape(&[3, 8]).unwrap());
-        let rounding = smlp::fixed::RoundingStream::from_seed([5; 32]);
+        let rounding = smlp::fixed::RoundingKey::from_bytes([5; 32]);
         let mut number = 0;
         let mut product = |e: &EncryptedTensor, c: &IntegerTensor, w: &IntegerTensor| {
             number += 1;

@@ -36,18 +36,22 @@ fn train_both(p: &Parties, config: MlpConfig, rows: usize, batch: usize, steps: 
         &net.predict(&p.session, &ex).unwrap(),
         &twin.predict(&p.clear, &x).unwrap(),
     );
-    // A checkpoint goes on as if nothing had happened, and so does the decrypted network.
-    let mut resumed = EncryptedMlp::from_bytes(&net.to_bytes().unwrap(), net.key()).unwrap();
-    let mut decrypted = net.decrypt(&p.key).unwrap();
-    resumed
-        .fit(&p.session, &ex, &ey, &options, &mut go_on)
-        .unwrap();
-    decrypted
-        .fit(&p.clear, &x, &y, &options, &mut go_on)
-        .unwrap();
-    twin.fit(&p.clear, &x, &y, &options, &mut go_on).unwrap();
-    same_parameters(p, &resumed, &twin);
-    same_parameters(p, &resumed, &decrypted);
+    // A checkpoint goes on, and so do a copy and the decrypted network: each from the same values with roundings of
+    // its own, which the last lines of the record tell.
+    let resumed = EncryptedMlp::from_bytes(&net.to_bytes().unwrap(), net.key()).unwrap();
+    for mut again in [resumed, net.clone()] {
+        let mut decrypted = net.decrypt(&p.key).unwrap();
+        let mut twin = twin.clone();
+        again
+            .fit(&p.session, &ex, &ey, &options, &mut go_on)
+            .unwrap();
+        decrypted
+            .fit(&p.clear, &x, &y, &options, &mut go_on)
+            .unwrap();
+        twin.fit(&p.clear, &x, &y, &options, &mut go_on).unwrap();
+        same_parameters(p, &again, &twin);
+        same_parameters(p, &again, &decrypted);
+    }
 }
 
 fn go_on<S: Storage>(_: &Mlp<S>, _: u64, _: u64) -> ControlFlow<()> {
@@ -130,13 +134,6 @@ fn checkpoints_survive_and_damaged_ones_are_refused() {
     let bytes = net.to_bytes().unwrap();
     let again = EncryptedMlp::from_bytes(&bytes, net.key()).unwrap();
     same_parameters(&p, &again, &twin);
-    // Loaded twice to serve two queries: their roundings must not be the same.
-    let once_more = EncryptedMlp::from_bytes(&bytes, net.key()).unwrap();
-    assert_ne!(
-        again.counters().predictions,
-        once_more.counters().predictions
-    );
-    assert_eq!(again.counters().attempts, net.counters().attempts);
     for cut in 0..bytes.len() {
         assert!(EncryptedMlp::from_bytes(&bytes[..cut], net.key()).is_err());
     }
