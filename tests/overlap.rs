@@ -252,14 +252,16 @@ fn fails_and_goes_on(
     on_one_thread(move || {
         let remote = Remote::new(&p, move |number, reply| spoil(number, reply));
         let record = Arc::new(Record::new());
-        let over = session(&p, Arc::new(remote.clone())).recording(record.clone());
+        let recording = |wire| session(&p, wire).recording(record.clone());
+        let over = recording(Arc::new(remote.clone()));
         let mut job = Job::new(&p);
         let error = job.step(&p, &over).unwrap_err();
         // Nobody is left behind, and nothing has changed.
         assert_eq!(remote.under_way.load(Ordering::SeqCst), 0);
+        assert!(record.is_empty());
         job.assert_same(&p);
         job.twin = job.net.decrypt(&p.key).unwrap();
-        job.step(&p, &session(&p, Remote::honest(&p))).unwrap();
+        job.step(&p, &recording(Remote::honest(&p))).unwrap();
         job.twin_step(&record);
         job.assert_same(&p);
         error
