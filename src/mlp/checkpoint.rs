@@ -44,7 +44,7 @@ impl Stored for Ciphertexts {
 }
 
 impl<S: Stored> Mlp<S> {
-    /// A checkpoint: header, layer sizes, activations, bits, steps, parameters. Those of a clear network
+    /// A checkpoint: header, layer sizes, activations, bits, steps, trainings, parameters. Those of a clear network
     /// are in clear; that of an encrypted one holds nothing secret.
     ///
     /// # Errors
@@ -209,6 +209,7 @@ fn write<S: Stored>(network: &Mlp<S>) -> Result<Zeroizing<Vec<u8>>> {
     w.u32(config.weight_bits);
     w.u32(config.activation_bits);
     w.u64(network.step());
+    w.u64(network.trainings());
     for layer in network.layers() {
         w.nested(&S::tensor_bytes(&layer.weight)?);
         w.nested(&S::tensor_bytes(&layer.bias)?);
@@ -241,10 +242,10 @@ fn read<S: Storage>(
         activation_bits: r.u32()?,
     };
     config.validate()?;
-    let steps = r.u64()?;
+    let (steps, trainings) = (r.u64()?, r.u64()?);
     let parameters = (0..config.depth())
         .map(|_| Ok((tensor(r.nested()?)?, tensor(r.nested()?)?)))
         .collect::<Result<Vec<_>>>()?;
     r.finish()?;
-    Mlp::from_parts(config, parameters, steps)
+    Mlp::from_parts(config, parameters, steps, trainings)
 }

@@ -93,15 +93,8 @@ impl<S: Stored> Mlp<S> {
     where
         A: Layers<Elements = S> + ?Sized,
     {
-        let x = self.checked_batch("inputs", x, self.config.layers[0])?;
-        let y = self.checked_batch("targets", y, self.config.layers[self.config.depth()])?;
+        let [x, y] = self.checked_rows(x, y)?;
         let rows = x.shape()[0];
-        if y.shape()[0] != rows {
-            return Err(Error::shape(format!(
-                "{rows} rows of inputs, {} rows of targets",
-                y.shape()[0]
-            )));
-        }
         if options.batch_size == 0 {
             return Err(Error::invalid("a batch size of 0"));
         }
@@ -114,16 +107,46 @@ impl<S: Stored> Mlp<S> {
                 limit: u64::MAX / steps_per_pass,
             })?,
         };
-        let (x, y) = (arith.prepare(&x)?, arith.prepare(&y)?);
-        let mut order = Order::new(rows, options);
+        // Before anything is shown: every batch that is going to come, the last one of a pass being smaller.
+        let largest = options.batch_size.min(rows);
+        self.divisors(&x, largest, options.learning_rate)?;
+        if self.step() % steps_per_pass + total >= steps_per_pass {
+            let last = rows - (steps_per_pass as usize - 1) * largest;
+            self.divisors(&x, last, options.learning_rate)?;
+        }
+        let exposure = self.config.exposure(rows, largest, total);
+        let before = self.begin_training();
+        // A process that dies from here on has shown something, and the file knows it.
         self.checkpoint(options)?;
+        arith.train(&exposure, before, |arith| {
+            self.fit_on(arith, &x, &y, options, total, progress)
+        })
+    }
+
+    /// The steps of [`Mlp::fit`], on rows that were checked.
+    fn fit_on<A>(
+        &mut self,
+        arith: &A,
+        x: &Tensor<S>,
+        y: &Tensor<S>,
+        options: &FitOptions,
+        total: u64,
+        progress: Progress<'_, S>,
+    ) -> Result<()>
+    where
+        A: Layers<Elements = S> + ?Sized,
+    {
+        let rows = x.shape()[0];
+        let steps_per_pass = rows.div_ceil(options.batch_size) as u64;
+        let (x, y) = (arith.prepare(x)?, arith.prepare(y)?);
+        let mut order = Order::new(rows, options);
         for done in 1..=total {
             let (pass, batch) = (self.step() / steps_per_pass, self.step() % steps_per_pass);
             let first = batch as usize * options.batch_size;
             let last = rows.min(first.saturating_add(options.batch_size));
             let chosen = &order.of_pass(pass)[first..last];
             let (x, y) = (x.take(0, chosen)?, y.take(0, chosen)?);
-            self.train_on(arith, &x, &y, options.learning_rate, chosen)?;
+            self.step_on(arith, &x, &y, options.learning_rate, chosen)?;
             let due = |saving: &Checkpointing| self.step() % saving.every_steps == 0;
             let saved = done == total || options.checkpoint.as_ref().is_some_and(due);
             if saved {

@@ -8,6 +8,7 @@ pub mod checkpoint;
 mod config;
 mod estimate;
 mod evaluation;
+mod exposure;
 mod fitting;
 mod network;
 mod training;

@@ -52,6 +52,8 @@ pub struct Mlp<S: Storage> {
     pub(super) config: MlpConfig,
     pub(super) layers: Vec<Layer<S>>,
     pub(super) steps: u64,
+    /// Calls that trained it, each under masks of its own width.
+    pub(super) trainings: u64,
 }
 
 /// What the backward pass needs of a forward pass.
@@ -65,8 +67,8 @@ pub(super) struct Trace<S: Storage, D> {
 }
 
 impl<S: Storage> Mlp<S> {
-    /// A network from its parts: weight and bias of each layer, inputs first, and the training steps
-    /// that were done so far.
+    /// A network from its parts: weight and bias of each layer, inputs first, and the training steps that
+    /// were done so far, in how many trainings.
     ///
     /// # Errors
     /// Those of [`MlpConfig::validate`]; [`Error::Shape`], [`Error::InvalidArgument`] when a
@@ -75,6 +77,7 @@ impl<S: Storage> Mlp<S> {
         config: MlpConfig,
         parameters: Vec<(Tensor<S>, Tensor<S>)>,
         steps: u64,
+        trainings: u64,
     ) -> Result<Self> {
         config.validate()?;
         if parameters.len() != config.depth() {
@@ -100,6 +103,7 @@ impl<S: Storage> Mlp<S> {
             config,
             layers,
             steps,
+            trainings,
         })
     }
 
@@ -118,6 +122,12 @@ impl<S: Storage> Mlp<S> {
         self.steps
     }
 
+    /// Trainings begun so far: calls of [`Mlp::fit`] and [`Mlp::train_step`]. They share the promise of P1, see
+    /// [`Promise`](crate::protocol::Promise).
+    pub fn trainings(&self) -> u64 {
+        self.trainings
+    }
+
     /// The network with every parameter replaced by what `map` makes of it: encryption,
     /// decryption.
     ///
@@ -132,7 +142,7 @@ impl<S: Storage> Mlp<S> {
             .iter()
             .map(|layer| Ok((map(&layer.weight)?, map(&layer.bias)?)))
             .collect::<Result<Vec<_>>>()?;
-        Mlp::from_parts(self.config.clone(), parameters, self.steps)
+        Mlp::from_parts(self.config.clone(), parameters, self.steps, self.trainings)
     }
 
     /// The outputs (batch × outputs, scale f) for inputs (batch × inputs, scale f). May run on
@@ -266,7 +276,7 @@ impl Mlp<Integers> {
                 draw_layer(&config, l, &mut generator)
             })
             .collect::<Result<Vec<_>>>()?;
-        Self::from_parts(config, parameters, 0)
+        Self::from_parts(config, parameters, 0, 0)
     }
 }
 
@@ -287,6 +297,7 @@ impl<S: Storage> Clone for Mlp<S> {
             config: self.config.clone(),
             layers: self.layers.clone(),
             steps: self.steps,
+            trainings: self.trainings,
         }
     }
 }

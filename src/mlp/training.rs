@@ -15,7 +15,7 @@ use crate::tensor::{Storage, Tensor};
 
 /// The two divisors of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Divisors {
+pub(super) struct Divisors {
     weights: u64,
     biases: u64,
 }
@@ -59,11 +59,45 @@ impl<S: Storage> Mlp<S> {
     where
         A: Layers<Elements = S> + ?Sized,
     {
-        self.train_on(arith, x, y, lr, &[])
+        let [x, y] = self.checked_rows(x, y)?;
+        let batch = x.shape()[0];
+        self.divisors(&x, batch, lr)?;
+        let exposure = self.config.exposure(batch, batch, 1);
+        let before = self.begin_training();
+        arith.train(&exposure, before, |arith| {
+            self.step_on(arith, &x, &y, lr, &[])
+        })
     }
 
-    /// As [`Mlp::train_step`]; `rows` say where the batch comes from.
-    pub(super) fn train_on<A>(
+    /// Inputs and targets that fit the network and each other.
+    pub(super) fn checked_rows(&self, x: &Tensor<S>, y: &Tensor<S>) -> Result<[Tensor<S>; 2]> {
+        let sizes = &self.config.layers;
+        let x = self.checked_batch("inputs", x, sizes[0])?;
+        let y = self.checked_batch("targets", y, sizes[self.config.depth()])?;
+        let (rows, targets) = (x.shape()[0], y.shape()[0]);
+        match rows == targets {
+            true => Ok([x, y]),
+            false => Err(Error::shape(format!(
+                "{rows} rows of inputs, {targets} rows of targets"
+            ))),
+        }
+    }
+
+    /// The divisors of a step, if its gradients fit.
+    pub(super) fn divisors(&self, x: &Tensor<S>, batch: usize, lr: f64) -> Result<Divisors> {
+        self.check_gradient_bound(x, batch)?;
+        Divisors::new(lr, self.config.fraction_bits, batch)
+    }
+
+    /// Counts a training, before anything of it is shown: how many there were before.
+    pub(super) fn begin_training(&mut self) -> u64 {
+        let before = self.trainings;
+        self.trainings = before.saturating_add(1);
+        before
+    }
+
+    /// One step, as a part of a training, on rows that were checked; `rows` say where they come from.
+    pub(super) fn step_on<A>(
         &mut self,
         arith: &A,
         x: &Tensor<S>,
@@ -74,18 +108,7 @@ impl<S: Storage> Mlp<S> {
     where
         A: Layers<Elements = S> + ?Sized,
     {
-        let sizes = &self.config.layers;
-        let x = self.checked_batch("inputs", x, sizes[0])?;
-        let y = self.checked_batch("targets", y, sizes[self.config.depth()])?;
-        let batch = x.shape()[0];
-        if y.shape()[0] != batch {
-            return Err(Error::shape(format!(
-                "{batch} rows of inputs, {} rows of targets",
-                y.shape()[0]
-            )));
-        }
-        let divisors = Divisors::new(lr, self.config.fraction_bits, batch)?;
-        self.check_gradient_bound(&x, batch)?;
+        let divisors = self.divisors(x, x.shape()[0], lr)?;
         let call = RoundingCall::Step {
             step: self.steps,
             rows: rows.iter().map(|&row| row as u64).collect(),
@@ -93,9 +116,9 @@ impl<S: Storage> Mlp<S> {
         };
         let key = arith.begin(&call)?;
         let largest = divisors.weights.max(divisors.biases);
-        let format = self.format(&x, largest.max(1 << self.config.fraction_bits));
-        let trace = self.forward(arith, &x, &key, format, true)?;
-        let layers = self.backward(arith, &trace, &y, divisors, &key, format)?;
+        let format = self.format(x, largest.max(1 << self.config.fraction_bits));
+        let trace = self.forward(arith, x, &key, format, true)?;
+        let layers = self.backward(arith, &trace, y, divisors, &key, format)?;
         arith.complete(call, key)?;
         self.layers = layers;
         self.steps += 1;

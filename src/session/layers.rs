@@ -1,7 +1,7 @@
 //! What a layer of a network does, forward and backward, as one trait: a [`super::Session`] fuses
 //! it into few round trips on shared values, [`Clear`] does it one operation after the other.
 
-use super::{Arithmetic, Clear, Division};
+use super::{Arithmetic, Clear, Division, Exposure};
 use crate::error::Result;
 use crate::tensor::{IntegerTensor, Storage, Tensor};
 
@@ -87,6 +87,18 @@ pub trait Layers: Arithmetic {
     /// Which sums of a layer were not negative.
     type Derivative;
 
+    /// Runs a training that shows P2 so much, after `before` trainings of the same network: an encrypted session
+    /// chooses masks wide enough for all of it, or refuses before anything is sent.
+    ///
+    /// # Errors
+    /// [`Error::Insecure`](crate::Error::Insecure) when the masks that it may use are too narrow; those of `run`.
+    fn train<T>(
+        &self,
+        exposure: &Exposure,
+        before: u64,
+        run: impl FnOnce(&Self) -> Result<T>,
+    ) -> Result<T>;
+
     /// The same rows, prepared to have many batches taken from them.
     ///
     /// # Errors
@@ -127,6 +139,10 @@ pub trait Layers: Arithmetic {
 
 impl Layers for Clear {
     type Derivative = IntegerTensor;
+
+    fn train<T>(&self, _: &Exposure, _: u64, run: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        run(self)
+    }
 
     fn prepare(&self, rows: &IntegerTensor) -> Result<IntegerTensor> {
         Ok(rows.clone())

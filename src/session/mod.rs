@@ -5,11 +5,13 @@ mod ahead;
 mod arithmetic;
 mod clear;
 mod encrypted;
+mod exposure;
 mod fused;
 mod layers;
 
 pub use arithmetic::{Arithmetic, Division};
 pub use clear::Clear;
 pub use encrypted::{Session, Statistics};
+pub use exposure::Exposure;
 pub use fused::EncryptedDerivative;
 pub use layers::{Back, Backward, Format, Forward, Layers, Updated};
