@@ -92,21 +92,31 @@ pub fn ask(
     let (a, b) = (a.compact()?, b.compact()?);
     let masks_a = masker.masks(a.len(), a.bound())?;
     let masks_b = masker.masks(b.len(), b.bound())?;
-    let mut w = message::request(operation, key);
+    let mut w = masker.request(operation);
     w.shape(a.shape());
     w.shape(b.shape());
     for (x, masks) in [(&a, &masks_a), (&b, &masks_b)] {
-        let packed = masker.mask(x.storage().residues(), x.bound(), masks)?;
+        let packed = masker.mask(x.storage(), x.bound(), masks)?;
         message::write_packed(&mut w, &packed);
     }
     let mask_bits = masker.mask_bits(a.bound().max(b.bound())) as usize;
     let output = terms.output.clone();
     let (masked, expected, own_key) = (a.len() + b.len(), terms.outputs(), key.clone());
+    let ours = a.storage().is_refreshed() && b.storage().is_refreshed();
+    // The masks are exponents in the correction. Of a random part that somebody chose, its order for instance, they
+    // could be read there by whoever gets the product and knows the factors of N.
+    let uniform = match ours {
+        true => None,
+        false => Some(key.uniform_zeros(expected, masker.random)?),
+    };
     let shape = output.clone();
     let resume = move |products: Residues| {
         let correction = correction(&own_key, &terms, &a, &b, [&masks_a, &masks_b], mask_bits);
-        let result = products.multiply(&correction?);
-        let storage = Ciphertexts::new(own_key, result, true);
+        let mut result = products.multiply(&correction?);
+        if let Some(uniform) = uniform {
+            result = result.multiply(&uniform);
+        }
+        let storage = Ciphertexts::new(own_key, result, ours);
         let tensor = EncryptedTensor::from_parts(Arc::new(storage), &shape, meta)?;
         Ok(vec![tensor])
     };

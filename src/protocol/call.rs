@@ -164,7 +164,7 @@ impl<T: 'static> Call<T> {
             }
         };
         let (operations, mut reader) =
-            message::read_reply(reply, question.operation, &question.key)?;
+            message::read_reply(reply, &question.request, question.operation, &question.key)?;
         self.peer_operations = self.peer_operations.saturating_add(operations);
         let next = (question.resume)(&mut reader)?;
         reader.finish()?;

@@ -4,7 +4,7 @@
 //! (x + o + r) // d = (x + r_lo) // d + o/d + r_hi, exactly. P2 computes the left side.
 
 use super::call::Question;
-use super::masking::{self, Masker};
+use super::masking::{self, Masker, RandomPart};
 use super::message::{self, Operation};
 use super::wide::{self, Wide};
 use crate::error::Result;
@@ -48,8 +48,8 @@ pub fn ask(
     let slot_bits = (bound + masker.sigma).max(u64::BITS - divisor.leading_zeros()) + 3;
     let slots = masker.slots(slot_bits, 1, count)?;
     let packs = masking::gather_packs(x.storage().residues(), None, &slots);
-    let packed = masker.conceal(&packs, slots, &hidden, 0)?;
-    let mut w = message::request(Operation::Divide, masker.key);
+    let packed = masker.conceal(&packs, slots, &hidden, 0, RandomPart::of(x.storage()))?;
+    let mut w = masker.request(Operation::Divide);
     w.u64(divisor);
     message::write_packed(&mut w, &packed);
     Ok(single_answers(
@@ -62,21 +62,16 @@ pub fn ask(
     ))
 }
 
-/// P1: asks for fresh encryptions of the same values, for ciphertexts of other software. Their
-/// random parts may lie outside ⟨h_s⟩, so the packs get a uniformly random one.
+/// P1: asks for fresh encryptions of the same values, one a ciphertext.
 pub fn ask_refresh(masker: &Masker<'_>, x: &EncryptedTensor) -> Result<Question> {
     let x = x.compact()?;
     let bound = x.bound();
     let masks = masker.masks(x.len(), bound)?;
-    let mut packed = masker.mask(x.storage().residues(), bound, &masks)?;
-    let zeros = masker
-        .key
-        .uniform_zeros(packed.ciphertexts.len(), masker.random)?;
-    packed.ciphertexts = packed.ciphertexts.multiply(&zeros);
+    let packed = masker.mask(x.storage(), bound, &masks)?;
     let removed = (0..x.len())
         .map(|i| Wide::ZERO.wrapping_sub(&wide::from_row(masks.row(i))))
         .collect();
-    let mut w = message::request(Operation::Refresh, masker.key);
+    let mut w = masker.request(Operation::Refresh);
     message::write_packed(&mut w, &packed);
     let (request, meta) = (w.finish(), x.meta());
     let removed = Zeroizing::new(removed);

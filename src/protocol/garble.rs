@@ -12,10 +12,9 @@
 //!
 //! Half gates and free XOR of Zahur, Rosulek and Evans (*Two halves make a whole*, EUROCRYPT 2015). What P1 knows
 //! only changes which label stands for 0 and is free; a carry out of the lowest bit, P1's bit AND a wire, is half a
-//! gate. Labels are hashed with π(π(x) ⊕ i) ⊕ π(x) of Guo, Katz, Wang and Yu (*Efficient and secure multiparty
-//! computation from fixed-key block ciphers*, IEEE S&P 2020), π being AES under a key that the nonce gives, as their
-//! *Better concrete security for half-gates garbling* (CRYPTO 2020) advises; the tweak i is unique in a garbling
-//! and starts at a random place. **A nonce serves one garbling**: a second one with the same labels could show b, z and r.
+//! gate. Labels are hashed under a key for every half gate of a group of values, see [`hash`]. **A garbling of labels
+//! happens once**: a second one of the same labels could show b, z and r. So whoever was offered labels uses them up,
+//! and P1 draws a nonce of its own ([`Nonces`]), whatever P2 does with that of the transfer.
 //!
 //! Message, value after value: the ciphertexts of the gates in the order above, 16 bytes each; the two rows of the
 //! table, row c for colour c; the colours of the w result wires' labels of 0, little-endian bits.
@@ -28,15 +27,15 @@ mod parties;
 use super::transfer::Nonce;
 use super::wide::Wide;
 use crate::error::{Error, Result};
-use hash::Hash;
+use crate::random::Random;
+use hash::Keys;
 use parties::{Evaluator, Garbler};
 use rayon::prelude::*;
 use std::array::from_fn;
 use zeroize::Zeroizing;
 
-/// Values that go through the circuit together: 64 blocks for two labels, what the widest AES
-/// units take at once.
-const LANES: usize = 32;
+/// Values that go through the circuit together, under the same keys: what the widest AES units take at once.
+const LANES: usize = 64;
 
 /// Labels of one wire for a group of values.
 type Wire = [u128; LANES];
@@ -66,6 +65,24 @@ pub struct Circuit {
     bits: usize,
     mask_bits: usize,
     source: Source,
+}
+
+/// What the keys of a garbling follow from: neither party can bring about that they come twice.
+#[derive(Debug, Clone, Copy)]
+pub struct Nonces {
+    /// P2's, of the transfer of the labels.
+    pub transfer: Nonce,
+    /// P1's, which comes with the garbling.
+    pub garbling: Nonce,
+}
+
+impl Nonces {
+    /// P1's part is drawn.
+    pub fn draw(transfer: Nonce, random: &Random) -> Result<Self> {
+        let mut garbling = Nonce::default();
+        random.fill(&mut garbling)?;
+        Ok(Self { transfer, garbling })
+    }
 }
 
 /// What P1 gets: the message for P2, and its shares λ of the deciding bits.
@@ -130,7 +147,7 @@ impl Circuit {
     pub fn garble(
         &self,
         delta: u128,
-        nonce: &Nonce,
+        nonces: &Nonces,
         labels: &[u128],
         addends: &[Wide],
         shares: &[bool],
@@ -141,7 +158,7 @@ impl Circuit {
             (self.labels(), self.count, self.shared(), self.count),
             "labels, addends, shares of the bits and masks of a circuit"
         );
-        let hash = Hash::new(nonce);
+        let keys = Keys::new(nonces);
         let mut message = vec![0; self.message_len()];
         let mut fresh = Zeroizing::new(vec![false; self.count]);
         message
@@ -156,7 +173,7 @@ impl Circuit {
                     shares: shares.get(range.clone()).unwrap_or(&[]),
                     masks: &masks[range],
                 };
-                let mut garbler = Garbler::new(self, &hash, delta, first, message);
+                let mut garbler = Garbler::new(self, &keys, delta, group, message);
                 let out = self.run(&mut garbler, &self.wires(labels, first), &known);
                 garbler.finish(self, &out, known.masks);
                 set_colours(fresh, &out.bit);
@@ -169,7 +186,7 @@ impl Circuit {
 
     /// P2's side. `labels` are the active labels of P2's bits; panics if there are not
     /// [`Circuit::labels`] of them. A message of another length is refused; wrong bytes give wrong values.
-    pub fn evaluate(&self, nonce: &Nonce, labels: &[u128], message: &[u8]) -> Result<Evaluated> {
+    pub fn evaluate(&self, nonces: &Nonces, labels: &[u128], message: &[u8]) -> Result<Evaluated> {
         assert_eq!(labels.len(), self.labels(), "labels of a circuit");
         if message.len() != self.message_len() {
             return Err(Error::malformed(
@@ -184,7 +201,7 @@ impl Circuit {
                 ),
             ));
         }
-        let hash = Hash::new(nonce);
+        let keys = Keys::new(nonces);
         let mut values = Zeroizing::new(vec![Wide::ZERO; self.count]);
         let mut shares = Zeroizing::new(vec![false; self.count]);
         message
@@ -194,7 +211,7 @@ impl Circuit {
             .enumerate()
             .for_each(|(group, ((message, values), shares))| {
                 let first = group * LANES;
-                let mut evaluator = Evaluator::new(self, &hash, first, message);
+                let mut evaluator = Evaluator::new(self, &keys, group, message);
                 let wires = self.wires(labels, first);
                 let out = self.run(&mut evaluator, &wires, &Known::default());
                 evaluator.finish(self, &out, values);

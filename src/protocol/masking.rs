@@ -1,11 +1,14 @@
 //! Additive masks: how P1 hides values from P2, packed into slots, and how P2 opens the packs.
 
+use super::message::{Head, Operation};
 use super::profile::{Phase, measure};
 use super::wide::{self, Wide};
 use crate::error::Result;
 use crate::modular::{Limbs, Residues, exponentiation};
 use crate::paillier::{PrivateKey, PublicKey, Slots};
 use crate::random::Random;
+use crate::tensor::{Ciphertexts, JobLabel};
+use crate::wire::Writer;
 use zeroize::Zeroizing;
 
 /// Values in slots, as they travel: slot v stands for v − 2^offset_bits (v itself where that is 0).
@@ -20,9 +23,41 @@ pub struct Masker<'a> {
     pub key: &'a PublicKey,
     pub sigma: u32,
     pub random: &'a Random,
+    pub job: JobLabel,
+}
+
+/// What the random parts of ciphertexts may be, which P2, who knows the factors of N, could read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RandomPart {
+    /// h_s to an exponent below 2^bits.
+    Below(u32),
+    /// Powers of h_s.
+    Ours,
+    /// Anything: whoever made the ciphertexts may have chosen a part outside ⟨h_s⟩, which powers of h_s would leave there.
+    Anything,
+}
+
+impl RandomPart {
+    pub fn of(ciphertexts: &Ciphertexts) -> Self {
+        match ciphertexts.is_refreshed() {
+            true => Self::Ours,
+            false => Self::Anything,
+        }
+    }
 }
 
 impl Masker<'_> {
+    /// Starts a request.
+    pub fn request(&self, operation: Operation) -> Writer {
+        let (key, job) = (self.key.id(), self.job);
+        let head = Head {
+            operation,
+            key,
+            job,
+        };
+        head.write()
+    }
+
     /// Bits of a mask for values of `bound` bits: with the offset, values span 2^(bound+1), and the
     /// sum hides them up to 2^−σ.
     pub fn mask_bits(&self, bound: u32) -> u32 {
@@ -41,6 +76,7 @@ impl Masker<'_> {
         slots: Slots,
         bound: u32,
         masks: &Limbs,
+        random: RandomPart,
     ) -> Result<Packed> {
         let offset = wide::power_of_two(bound);
         let hidden = Zeroizing::new(
@@ -48,14 +84,16 @@ impl Masker<'_> {
                 .map(|i| wide::from_row(masks.row(i)).wrapping_add(&offset))
                 .collect::<Vec<_>>(),
         );
-        self.conceal(packs, slots, &hidden, bound)
+        self.conceal(packs, slots, &hidden, bound, random)
     }
 
     /// As [`Masker::mask_packs`] for values of their own ciphertexts, in one line of slots as
     /// narrow as they can be: bound + σ + 2 bits.
-    pub fn mask(&self, values: &Residues, bound: u32, masks: &Limbs) -> Result<Packed> {
-        let slots = self.slots(bound + self.sigma + 2, 1, values.len())?;
-        self.mask_packs(&gather_packs(values, None, &slots), slots, bound, masks)
+    pub fn mask(&self, values: &Ciphertexts, bound: u32, masks: &Limbs) -> Result<Packed> {
+        let singles = values.singles("masking single values")?;
+        let slots = self.slots(bound + self.sigma + 2, 1, singles.len())?;
+        let packs = gather_packs(singles, None, &slots);
+        self.mask_packs(&packs, slots, bound, masks, RandomPart::of(values))
     }
 
     /// A layout in the plaintext space of the key.
@@ -63,37 +101,33 @@ impl Masker<'_> {
         Slots::new(self.key.bits(), bits, lines, per_line)
     }
 
-    /// Adds clear values to packed ones, every sum in [0, 2^bits of a slot), and re-randomises
-    /// with full-length exponents (P2 knows the factors of N and could otherwise read how a
-    /// ciphertext was made out of its random part).
+    /// Adds clear values to packed ones, every sum in [0, 2^bits of a slot), and re-randomises: an exponent of σ bits
+    /// more than that of the packs, or than the order of h_s, hides it as σ bits more hide a value. Of packs that
+    /// anybody may have made, a uniform random part hides theirs.
     pub fn conceal(
         &self,
         packs: &Residues,
         slots: Slots,
         plain: &[Wide],
         offset_bits: u32,
+        random: RandomPart,
     ) -> Result<Packed> {
-        self.conceal_from(packs, slots, plain, offset_bits, self.key.order_bits())
-    }
-
-    /// As [`Masker::conceal`] where the exponents of h_s in the packs are below `2^random_bits`: σ
-    /// bits more hide them, as σ bits more hide a value.
-    pub fn conceal_from(
-        &self,
-        packs: &Residues,
-        slots: Slots,
-        plain: &[Wide],
-        offset_bits: u32,
-        random_bits: u32,
-    ) -> Result<Packed> {
-        let bits = random_bits.min(self.key.order_bits()) + self.sigma;
+        let order = self.key.order_bits();
         let plain = slots.pack(&rows(plain), self.key.modulus().width());
         let masked = packs.multiply(&self.key.embed(&plain));
         Ok(Packed {
             slots,
             offset_bits,
             ciphertexts: measure(Phase::Rerandomisation, masked.len(), || {
-                self.key.rerandomize(&masked, bits, self.random)
+                let exponents = |bits| self.key.rerandomize(&masked, bits, self.random);
+                match random {
+                    RandomPart::Below(bits) => exponents(bits.min(order) + self.sigma),
+                    RandomPart::Ours => exponents(order + self.sigma),
+                    RandomPart::Anything => {
+                        let zeros = self.key.uniform_zeros(masked.len(), self.random)?;
+                        Ok(masked.multiply(&zeros))
+                    }
+                }
             })?,
         })
     }

@@ -6,7 +6,9 @@ use super::p2::{MAX_SLOT_BITS, MAX_VALUES};
 use crate::error::{Error, Result};
 use crate::modular::Residues;
 use crate::paillier::{KeyId, PublicKey, Slots};
+use crate::tensor::JobLabel;
 use crate::wire::{Kind, Reader, Writer};
+use sha2::{Digest, Sha256};
 
 /// What a request asks for. Numbers are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,12 +46,38 @@ impl Operation {
     }
 }
 
-/// Starts a request.
-pub fn request(operation: Operation, key: &PublicKey) -> Writer {
-    let mut w = Writer::new(Kind::Request);
-    w.u16(operation as u16);
-    w.key_id(key.id());
-    w
+/// Bytes of what a reply ends with, see [`check_of`].
+pub const CHECK_BYTES: usize = 32;
+
+/// What a request begins with.
+pub struct Head {
+    pub operation: Operation,
+    pub key: KeyId,
+    pub job: JobLabel,
+}
+
+impl Head {
+    pub fn write(&self) -> Writer {
+        let mut w = Writer::new(Kind::Request);
+        w.u16(self.operation as u16);
+        w.key_id(self.key);
+        w.bytes(&self.job);
+        w
+    }
+
+    /// Of a request, or of its first bytes; and what follows.
+    pub fn read(bytes: &[u8]) -> Result<(Self, Reader<'_>)> {
+        let mut r = Reader::new(Kind::Request, bytes)?;
+        let number = r.u16()?;
+        let operation = Operation::from_number(number)
+            .ok_or_else(|| r.error(format!("operation {number} is unknown")))?;
+        let head = Self {
+            operation,
+            key: r.key_id()?,
+            job: r.take(16)?.try_into().expect("16 bytes"),
+        };
+        Ok((head, r))
+    }
 }
 
 /// Appends a masked group.
@@ -67,14 +95,11 @@ pub fn write_layout(w: &mut Writer, slots: &Slots, offset_bits: u32) {
     w.u32(offset_bits);
 }
 
-/// Opens a request: what it asks for, and what follows.
-pub fn read_request<'a>(bytes: &'a [u8], key: &PublicKey) -> Result<(Operation, Reader<'a>)> {
-    let mut r = Reader::new(Kind::Request, bytes)?;
-    let number = r.u16()?;
-    let operation = Operation::from_number(number)
-        .ok_or_else(|| r.error(format!("operation {number} is unknown")))?;
-    check_key(r.key_id()?, key)?;
-    Ok((operation, r))
+/// Opens a request under this key: what it begins with, and what follows.
+pub fn read_request<'a>(bytes: &'a [u8], key: &PublicKey) -> Result<(Head, Reader<'a>)> {
+    let (head, r) = Head::read(bytes)?;
+    check_key(head.key, key)?;
+    Ok((head, r))
 }
 
 /// Reads how a masked group is laid out: slots and offset bits. Its ciphertexts follow.
@@ -119,14 +144,34 @@ pub fn read_ciphertexts(r: &mut Reader<'_>, key: &PublicKey, count: usize) -> Re
     Ok(residues)
 }
 
-/// A reply: its header, P2's operations, and what the operation answers.
-pub fn reply(operation: Operation, key: &PublicKey, operations: u64, body: &Writer) -> Vec<u8> {
+/// The reply to a request: its header, P2's operations, what the operation answers, and the check.
+pub fn reply(
+    request: &[u8],
+    operation: Operation,
+    key: &PublicKey,
+    operations: u64,
+    body: &Writer,
+) -> Vec<u8> {
     let mut w = Writer::new(Kind::Reply);
     w.u16(operation as u16);
     w.key_id(key.id());
     w.u64(operations);
     w.append(body);
-    w.finish()
+    let mut reply = w.finish();
+    reply.extend_from_slice(&check_of(request, &reply));
+    reply
+}
+
+/// Binds a reply to the request as P2 received it, so that P1 notices what changed on the way in either direction,
+/// and answers to other questions, before anything of them is kept. All of it was sent, so it tells nobody
+/// anything. It is no authentication: that is the transport's.
+pub fn check_of(request: &[u8], reply: &[u8]) -> [u8; CHECK_BYTES] {
+    Sha256::new_with_prefix(b"smlp reply v1")
+        .chain_update((request.len() as u64).to_le_bytes())
+        .chain_update(request)
+        .chain_update(reply)
+        .finalize()
+        .into()
 }
 
 /// Appends the answer that is a list of ciphertexts.
@@ -135,12 +180,16 @@ pub fn write_answers(w: &mut Writer, ciphertexts: &Residues) {
     w.limbs(ciphertexts.limbs());
 }
 
-/// Opens a reply to `operation`: P2's operations, and what follows.
+/// Opens the reply to a request for `operation`: P2's operations, and what follows.
 pub fn read_reply<'a>(
     bytes: &'a [u8],
+    request: &[u8],
     operation: Operation,
     key: &PublicKey,
 ) -> Result<(u64, Reader<'a>)> {
+    let (bytes, check) = bytes
+        .split_last_chunk::<CHECK_BYTES>()
+        .unwrap_or((bytes, &[0; CHECK_BYTES]));
     let mut r = Reader::new(Kind::Reply, bytes)?;
     let number = r.u16()?;
     if number != operation as u16 {
@@ -150,6 +199,11 @@ pub fn read_reply<'a>(
         )));
     }
     check_key(r.key_id()?, key)?;
+    if *check != check_of(request, bytes) {
+        return Err(r.error(
+            "it does not answer this request, or one of them was changed on the way; ask again",
+        ));
+    }
     Ok((r.u64()?, r))
 }
 

@@ -8,7 +8,8 @@
 //! # Wire format, version 1
 //!
 //! Little-endian. Both messages start with the header of all formats of this crate (`SMLP`, u16
-//! version, u16 kind: 0x0201 request, 0x0202 reply), then u16 operation and the 32-byte key id.
+//! version, u16 kind: 0x0201 request, 0x0202 reply), then u16 operation and the 32-byte key id. A request goes on with the
+//! 16-byte label of the job, which P1 draws when it is made: what P2 seals for one job it opens for no other.
 //!
 //! | request | after that |
 //! |---|---|
@@ -18,14 +19,16 @@
 //! | 6 refresh | *masked* x |
 //! | 8 share | see `protocol/shared/convert.rs` |
 //! | 9 products | see `protocol/shared/products.rs` |
-//! | 10 gate, 11 setup | see `protocol/shared/gate.rs` |
+//! | 10 gate | see `protocol/shared/gate.rs` |
+//! | 11 setup | see `protocol/shared/setup.rs` |
 //! | 12 open | see `protocol/shared/open.rs` |
 //!
 //! A shape is a u64 number of dimensions (at most 8) and a u64 for each. *Masked* is u64 number of
 //! lines, u64 values in a line, u32 bits a slot, u32 offset bits (the value v stands for v − 2^offset; 0 means no
 //! offset), and the ciphertexts: the values of a line are spread evenly over as few as possible, in the
-//! width of N² in 64-bit limbs. A reply holds u64 modular operations that P2 did and the answer: to
-//! operations 1, 2, 3 and 6 the u64 number of ciphertexts, and these, one value each, in the order that the
+//! width of N² in 64-bit limbs. A reply holds u64 modular operations that P2 did, the answer, and 32 bytes of
+//! SHA-256 over `smlp reply v1`, the u64 length of the request, the request and the reply up to here. The answer to
+//! operations 1, 2, 3 and 6 is the u64 number of ciphertexts, and these, one value each, in the order that the
 //! operation defines.
 //!
 //! Limits: 2^24 values and 2^24 ciphertexts in a reply, 2^26 terms of a matrix product, slots of 386 bits, products of 500 bits.

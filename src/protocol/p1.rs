@@ -1,21 +1,24 @@
 //! P1, the compute server: starts calls on encrypted tensors.
 
 use super::call::{Call, Next, Question};
-use super::masking::Masker;
+use super::masking::{Masker, RandomPart};
 use super::message::Operation;
 use super::shared::ahead::Ahead;
-use super::shared::gate::{Gated, Offered, Transfers};
+use super::shared::gate::{Gated, Offered};
 use super::shared::open::{self, Opened, Part};
 use super::shared::outcome::{Outcome, Use};
-use super::shared::{Delivery, convert, gate, products};
+use super::shared::setup::{self, SetUps, Transfers};
+use super::shared::{self, Delivery, convert, gate, products};
 use super::{bilinear, divide};
 use crate::error::{Error, Result};
 use crate::fixed::RoundingKey;
 use crate::modular::Residues;
 use crate::paillier::{MAX_SIGMA, PublicKey};
 use crate::random::Random;
-use crate::tensor::{EncryptedTensor, Meta, Storage, broadcast_shapes, matmul_shape};
-use std::sync::{Arc, Mutex};
+use crate::tensor::{
+    EncryptedTensor, JobLabel, Known, Meta, Storage, broadcast_shapes, matmul_shape,
+};
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// σ when the caller does not choose, in bits.
@@ -25,6 +28,8 @@ pub const DEFAULT_SIGMA: u32 = 64;
 pub const MIN_SIGMA: u32 = 40;
 
 /// The party that holds the public key and all ciphertexts. Shareable between threads.
+///
+/// Each one is a job of its own: what P2 seals for it no other P1 can use, nor the same one as another client of P2.
 #[derive(Debug)]
 pub struct P1(Arc<Inner>);
 
@@ -34,7 +39,15 @@ struct Inner {
     key: PublicKey,
     sigma: u32,
     random: Random,
-    transfers: Mutex<Option<Arc<Transfers>>>,
+    job: JobLabel,
+    set_ups: SetUps,
+}
+
+/// Encrypted bits ⊕ coins of P1.
+struct Flipped {
+    bits: Residues,
+    random: RandomPart,
+    coins: Zeroizing<Vec<bool>>,
 }
 
 impl P1 {
@@ -64,11 +77,14 @@ impl P1 {
                 key.id()
             )));
         }
+        let mut job = JobLabel::default();
+        random.fill(&mut job)?;
         Ok(Self(Arc::new(Inner {
             key,
             sigma,
             random,
-            transfers: Mutex::new(None),
+            job,
+            set_ups: SetUps::default(),
         })))
     }
 
@@ -85,8 +101,8 @@ impl P1 {
     /// Element-wise product of shapes that broadcast.
     ///
     /// # Errors
-    /// [`Error::Shape`], [`Error::Bound`], [`Error::KeyMismatch`]; [`Error::InvalidArgument`] for
-    /// ciphertexts that need [`P1::refresh`] first. So for all operations.
+    /// [`Error::Shape`], [`Error::Bound`], [`Error::KeyMismatch`]; [`Error::InvalidArgument`] for packed
+    /// tensors. So for all operations.
     pub fn multiply(&self, a: &EncryptedTensor, b: &EncryptedTensor) -> Result<Call> {
         let limit = a.storage().max_bound();
         let meta = a.meta().multiply(b.meta(), limit)?;
@@ -190,37 +206,44 @@ impl P1 {
         }
         let coins = self.0.random.coins(x.len())?;
         let bits = bits.compact()?;
-        let flipped = gate::flip(&self.0.key, bits.storage().residues(), &coins)?;
-        self.gated(x.compact()?, Some((flipped, coins)))?
+        let flipped = Flipped {
+            bits: gate::flip(&self.0.key, bits.storage().residues(), &coins)?,
+            random: RandomPart::of(bits.storage()),
+            coins,
+        };
+        self.gated(x.compact()?, Some(flipped))?
             .map(|gated| Ok(vec![gated.tensor]))
     }
 
     /// Puts x through a gate: of its own sign, which comes back encrypted, or of bits flipped by
     /// coins.
-    fn gated(
-        &self,
-        x: EncryptedTensor,
-        flipped: Option<(Residues, Zeroizing<Vec<bool>>)>,
-    ) -> Result<Call<Gated>> {
+    fn gated(&self, x: EncryptedTensor, flipped: Option<Flipped>) -> Result<Call<Gated>> {
         let inner = self.0.clone();
         let offer = move |transfers: Arc<Transfers>| -> Result<Question<Gated>> {
-            let mut items = vec![convert::Item::Tensor(&x, Use::Offer(None))];
-            if let Some((bits, coins)) = &flipped {
-                items.insert(0, convert::Item::Flipped(bits, coins));
+            let known = shared::known(&inner.masker(), &x).share;
+            let mut items = vec![convert::Item::Tensor(&x, known, Use::Offer(None))];
+            if let Some(flipped) = &flipped {
+                let Flipped {
+                    bits,
+                    random,
+                    coins,
+                } = flipped;
+                items.insert(0, convert::Item::Flipped(bits, *random, coins));
             }
             let question = convert::ask(&inner.masker(), &items, Some(&transfers))?;
             let by_sign = flipped.is_none();
             Ok(question.and_then(move |mut outcomes| {
                 let (offered, delivery) = (outcomes.remove(0).offered(), Delivery::singles());
-                gate::ask(&inner.masker(), offered, &transfers, delivery, by_sign).map(Next::Ask)
+                gate::ask(&inner.masker(), offered, delivery, by_sign).map(Next::Ask)
             }))
         };
-        Ok(Call::new(match self.0.transfers() {
+        // Whoever drives a call may abandon it: none waits for the set-up of another.
+        Ok(Call::new(match self.0.set_ups.get() {
             Some(transfers) => offer(transfers)?,
             None => {
                 let inner = self.0.clone();
-                gate::ask_setup(&self.masker())?
-                    .and_then(move |transfers| offer(inner.keep(transfers)).map(Next::Ask))
+                setup::ask(&self.masker())?
+                    .and_then(move |transfers| offer(inner.set_ups.keep(transfers)).map(Next::Ask))
             }
         }))
     }
@@ -238,8 +261,7 @@ impl P1 {
             .map(move |results| Ok(vec![results[0].add(&b)?.assume_bound(bound)?]))
     }
 
-    /// The same values in fresh ciphertexts of ours: for ciphertexts of other software, and the
-    /// only operation that takes them.
+    /// The same values in fresh ciphertexts of P2, packed where they were.
     ///
     /// # Errors
     /// [`Error::Bound`], [`Error::KeyMismatch`].
@@ -248,59 +270,66 @@ impl P1 {
         if x.is_empty() {
             return self.empty(x, x.shape(), &[x.meta()]);
         }
-        Ok(Call::new(divide::ask_refresh(&self.masker(), x)?))
+        let Some(slots) = x.storage().slots() else {
+            return Ok(Call::new(divide::ask_refresh(&self.masker(), x)?));
+        };
+        let x = x.compact()?;
+        let packs = Delivery {
+            rows: slots.bits() as u32,
+            ..Delivery::default()
+        };
+        let item = convert::Item::Tensor(&x, None, Use::Replace(packs));
+        let question = convert::ask(&self.masker(), &[item], None)?;
+        Call::new(question).map(|mut outcomes| Ok(vec![outcomes.remove(0).tensor()]))
+    }
+
+    /// What is known of a tensor's values besides its ciphertexts.
+    pub(crate) fn known(&self, x: &EncryptedTensor) -> Known {
+        shared::known(&self.masker(), x)
     }
 
     /// Shares values with P2, or has shared ones encrypted in other layouts; see
     /// [`super::shared`]. So for the operations below.
     pub(crate) fn share(&self, items: &[convert::Item<'_>]) -> Result<Call<Vec<Outcome>>> {
         for item in items {
-            if let convert::Item::Tensor(tensor, _) = item {
-                self.check_key(tensor)?;
+            if let convert::Item::Tensor(tensor, ..) = item {
+                self.0.key.check_same(tensor.key())?;
             }
         }
-        let transfers = self.0.transfers();
-        let question = convert::ask(&self.masker(), items, transfers.as_ref())?;
-        Ok(Call::new(question))
+        Ok(Call::new(convert::ask(&self.masker(), items, None)?))
     }
 
-    /// Products and sums of shared values, divided. Where there is somebody to take parts of the
+    /// Products and sums of shared values, divided; `transfers` are for those that go into a gate. Where there is somebody to take parts of the
     /// products `ahead`, P2 has opened most of them when the call is there.
     pub(crate) fn products(
         &self,
         items: &[products::Item<'_>],
+        transfers: Option<&Arc<Transfers>>,
         ahead: Option<&dyn Ahead>,
     ) -> Result<Call<Vec<Outcome>>> {
-        let transfers = self.0.transfers();
-        let question = products::ask(&self.masker(), items, transfers.as_ref(), ahead)?;
+        let question = products::ask(&self.masker(), items, transfers, ahead)?;
         Ok(Call::new(question))
     }
 
     /// Has parts of products opened ahead of the request for these.
     pub(crate) fn open(&self, parts: &[Part]) -> Call<Vec<Opened>> {
-        Call::new(open::ask(&self.0.key, parts))
+        Call::new(open::ask(&self.masker(), parts))
     }
 
-    /// Sets up the oblivious transfers that offers need, if that has not been done.
-    pub(crate) fn set_up(&self) -> Result<Option<Call<()>>> {
-        if self.0.transfers().is_some() {
-            return Ok(None);
-        }
-        let inner = self.0.clone();
-        let question = gate::ask_setup(&self.masker())?.and_then(move |transfers| {
-            inner.keep(transfers);
-            Ok(Next::Done(()))
-        });
-        Ok(Some(Call::new(question)))
+    /// The oblivious transfers that offers need. Of threads that come at once before there are any, one has `drive`
+    /// carry the call that sets them up, and the others wait for it.
+    pub(crate) fn transfers(
+        &self,
+        drive: impl FnOnce(Call<Transfers>) -> Result<Transfers>,
+    ) -> Result<Arc<Transfers>> {
+        self.0
+            .set_ups
+            .get_or_make(|| drive(Call::new(setup::ask(&self.masker())?)))
     }
 
     /// Puts offered values through a gate.
     pub(crate) fn gate(&self, offered: Offered, delivery: Delivery) -> Result<Call<Gated>> {
-        let transfers = self
-            .0
-            .transfers()
-            .ok_or_else(|| Error::invalid("a gate needs transfers; set them up first"))?;
-        let question = gate::ask(&self.masker(), offered, &transfers, delivery, false)?;
+        let question = gate::ask(&self.masker(), offered, delivery, false)?;
         Ok(Call::new(question))
     }
 
@@ -310,20 +339,10 @@ impl P1 {
 
     fn check(&self, tensors: &[&EncryptedTensor]) -> Result<()> {
         for x in tensors {
-            self.check_key(x)?;
+            self.0.key.check_same(x.key())?;
             x.storage().singles("this operation of P1")?;
         }
         Ok(())
-    }
-
-    fn check_key(&self, x: &EncryptedTensor) -> Result<()> {
-        self.0.key.check_same(x.key())?;
-        match x.storage().is_refreshed() {
-            true => Ok(()),
-            false => Err(Error::invalid(
-                "these ciphertexts come from other software; refresh them first",
-            )),
-        }
     }
 
     /// Results without elements: there is nothing to ask.
@@ -342,19 +361,7 @@ impl Inner {
             key: &self.key,
             sigma: self.sigma,
             random: &self.random,
+            job: self.job,
         }
-    }
-
-    fn transfers(&self) -> Option<Arc<Transfers>> {
-        self.transfers
-            .lock()
-            .unwrap_or_else(|e| e.into_inner())
-            .clone()
-    }
-
-    fn keep(&self, transfers: Transfers) -> Arc<Transfers> {
-        let transfers = Arc::new(transfers);
-        *self.transfers.lock().unwrap_or_else(|e| e.into_inner()) = Some(transfers.clone());
-        transfers
     }
 }

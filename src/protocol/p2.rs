@@ -1,12 +1,13 @@
 //! P2, the key server: answers requests, one at a time or many at once, and remembers nothing.
 
 use super::message::{self, Operation};
-use super::shared::seal::Sealer;
-use super::shared::{Answering, convert, gate, open, products};
+use super::shared::seal::{Sealer, Seals};
+use super::shared::{Answering, convert, gate, open, products, setup};
 use super::{bilinear, divide};
 use crate::error::Result;
 use crate::paillier::{Encrypt, PrivateKey, PublicKey};
 use crate::random::Random;
+use crate::tensor::JobLabel;
 use crate::wire::{Reader, Writer};
 
 /// The widest slot, that of a packed product: a bound of 126 bits, twice 128 of σ, 4 more.
@@ -48,15 +49,27 @@ impl P2 {
         self.key.public()
     }
 
+    /// The reply to a request of a P1 in the same hands: [`P2::answer_for`] with an empty name.
+    ///
+    /// # Errors
+    /// Those of [`P2::answer_for`].
+    pub fn answer(&self, request: &[u8]) -> Result<Vec<u8>> {
+        self.answer_for(b"", request)
+    }
+
     /// The reply to a request of P1. No plaintext leaves, and no error depends on one: a slot
     /// that overflows, because P1's bounds are wrong, garbles its neighbours in silence.
+    ///
+    /// `client` names who asks, as the caller has authenticated it, and is the same whenever and however it
+    /// connects: what P2 seals for P1's keeping is for this client, and refused where another one quotes it.
     ///
     /// # Errors
     /// [`crate::Error::Malformed`], [`crate::Error::Limit`] for bytes that are no request;
     /// [`crate::Error::KeyMismatch`] for another key's.
-    pub fn answer(&self, request: &[u8]) -> Result<Vec<u8>> {
+    pub fn answer_for(&self, client: &[u8], request: &[u8]) -> Result<Vec<u8>> {
         let before = self.key.operations();
-        let (operation, reader) = message::read_request(request, self.key())?;
+        let (head, reader) = message::read_request(request, self.key())?;
+        let operation = head.operation;
         let (key, random) = (&self.key, &self.random);
         let ciphertexts = match operation {
             Operation::Multiply | Operation::Matmul => {
@@ -66,21 +79,38 @@ impl P2 {
                 divide::answer(operation, reader, key, random)?
             }
             shared => {
-                let body = self.answer_shared(shared, reader, &self.answering())?;
+                let answering = self.answering(head.job, client);
+                let body = self.answer_shared(shared, reader, &answering)?;
                 let operations = self.key.operations() - before;
-                return Ok(message::reply(shared, self.key(), operations, &body));
+                return Ok(message::reply(
+                    request,
+                    shared,
+                    self.key(),
+                    operations,
+                    &body,
+                ));
             }
         };
         let mut body = Writer::default();
         message::write_answers(&mut body, &ciphertexts);
         let operations = self.key.operations() - before;
-        Ok(message::reply(operation, self.key(), operations, &body))
+        Ok(message::reply(
+            request,
+            operation,
+            self.key(),
+            operations,
+            &body,
+        ))
     }
 
-    fn answering(&self) -> Answering<'_> {
+    fn answering<'a>(&'a self, job: JobLabel, client: &'a [u8]) -> Answering<'a> {
         Answering {
             key: &self.key,
-            sealer: &self.sealer,
+            seals: Seals {
+                sealer: &self.sealer,
+                job,
+                client,
+            },
             random: &self.random,
             #[cfg(feature = "test-seed")]
             seen: Default::default(),
@@ -99,7 +129,7 @@ impl P2 {
             Operation::Products => products::answer(reader, answering, body),
             Operation::Gate => gate::answer(reader, answering, body),
             Operation::Open => open::answer(reader, answering, body),
-            _ => gate::answer_setup_request(reader, answering, body),
+            _ => setup::answer(reader, answering, body),
         }
     }
 
@@ -108,7 +138,8 @@ impl P2 {
     #[cfg(feature = "test-seed")]
     pub fn view(&self, request: &[u8]) -> Result<Vec<Vec<rug::Integer>>> {
         use super::masking;
-        let (operation, mut r) = message::read_request(request, self.key())?;
+        let (head, mut r) = message::read_request(request, self.key())?;
+        let operation = head.operation;
         let groups = match operation {
             Operation::Multiply | Operation::Matmul => {
                 r.shape()?;
@@ -121,7 +152,7 @@ impl P2 {
             }
             Operation::Refresh => 1,
             _ => {
-                let answering = self.answering();
+                let answering = self.answering(head.job, b"");
                 self.answer_shared(operation, r, &answering)?;
                 let seen = answering.seen.into_inner();
                 return Ok(seen.iter().map(|group| integers(group)).collect());

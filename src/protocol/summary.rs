@@ -1,18 +1,18 @@
 //! What a request says about itself: for a server that has to judge it before it answers it, and to
 //! record it afterwards. It needs no private key, reads sizes alone and copies nothing.
 
-use super::message::{self, Operation};
+use super::message::{self, CHECK_BYTES, Head, Operation};
 use super::shared::sizes::{Sizes, sizes};
 use crate::error::Result;
 use crate::paillier::{KeyId, PublicKey};
 use crate::tensor::{broadcast_shapes, matmul_shape};
-use crate::wire::{Kind, Reader};
+use crate::wire::Reader;
 
-/// Header, operation, key, P2's operations and the number of ciphertexts.
-const REPLY_HEADER_BYTES: u64 = 4 + 2 + 2 + 2 + 32 + 8 + 8;
+/// Header, operation, key, P2's operations, the number of ciphertexts, and the check at the end.
+const REPLY_FRAME_BYTES: u64 = 4 + 2 + 2 + 2 + 32 + 8 + 8 + CHECK_BYTES as u64;
 
-/// The first bytes of a request that [`addressee`] needs.
-pub const REQUEST_HEADER_BYTES: usize = 4 + 2 + 2 + 2 + 32;
+/// The first bytes of a request, which [`addressee`] needs: header, operation, key and job.
+pub const REQUEST_HEADER_BYTES: usize = 4 + 2 + 2 + 2 + 32 + 16;
 
 /// Sizes of a request and of its reply. No value, masked or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,12 +30,12 @@ pub struct Summary {
 
 impl Summary {
     /// Sizes of a request under `key`. Only a request that is well-formed from its first to its last byte
-    /// has any; whether its numbers are ciphertexts is left to [`super::P2::answer`].
+    /// has any; whether its numbers are ciphertexts is left to [`super::P2::answer_for`].
     ///
     /// # Errors
     /// [`crate::Error::Malformed`], [`crate::Error::Limit`], [`crate::Error::KeyMismatch`].
     pub fn of(request: &[u8], key: &PublicKey) -> Result<Self> {
-        let (operation, mut reader) = message::read_request(request, key)?;
+        let (Head { operation, .. }, mut reader) = message::read_request(request, key)?;
         let Sizes {
             groups,
             ciphertexts,
@@ -54,7 +54,7 @@ impl Summary {
             operation,
             groups,
             answers: ciphertexts,
-            reply_bytes: REPLY_HEADER_BYTES + ciphertexts.saturating_mul(width) + other_bytes,
+            reply_bytes: REPLY_FRAME_BYTES + ciphertexts.saturating_mul(width) + other_bytes,
         })
     }
 
@@ -103,11 +103,8 @@ fn size(group: &[usize; 2]) -> u64 {
 /// # Errors
 /// [`crate::Error::Malformed`] for bytes that begin no request.
 pub fn addressee(start: &[u8]) -> Result<(Operation, KeyId)> {
-    let mut reader = Reader::new(Kind::Request, start)?;
-    let number = reader.u16()?;
-    let operation = Operation::from_number(number)
-        .ok_or_else(|| reader.error(format!("operation {number} is unknown")))?;
-    Ok((operation, reader.key_id()?))
+    let (head, _) = Head::read(start)?;
+    Ok((head.operation, head.key))
 }
 
 impl Operation {

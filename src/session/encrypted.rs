@@ -77,8 +77,7 @@ impl Session {
         *self.statistics.lock().unwrap_or_else(|e| e.into_inner()) = Statistics::default();
     }
 
-    /// Fresh ciphertexts of the same values. Operations of a session do this by themselves for
-    /// ciphertexts of other software.
+    /// Fresh ciphertexts of the same values, packed where they were.
     ///
     /// # Errors
     /// Those of [`P1::refresh`] and of the transport.
@@ -129,17 +128,13 @@ impl Session {
         Ok(self.drive(start)?.remove(0))
     }
 
-    /// The tensor itself, or a refreshed one where it comes from other software.
-    pub(super) fn refreshed(&self, x: &EncryptedTensor) -> Result<EncryptedTensor> {
-        match x.storage().is_refreshed() {
-            true => Ok(x.clone()),
-            false => self.refresh(x),
+    /// One ciphertext a value, for an operation that takes values through a gate: what it rests on is there, too.
+    fn gateable(&self, x: &EncryptedTensor) -> Result<EncryptedTensor> {
+        self.p1.key().check_same(x.key())?;
+        if !x.is_empty() {
+            self.transfers()?;
         }
-    }
-
-    /// One ciphertext a value, of ours: what operations on single values take.
-    fn usable(&self, x: &EncryptedTensor) -> Result<EncryptedTensor> {
-        self.unpack(&self.refreshed(x)?)
+        self.unpack(x)
     }
 }
 
@@ -173,17 +168,17 @@ impl Arithmetic for Session {
     }
 
     fn multiply(&self, a: &EncryptedTensor, b: &EncryptedTensor) -> Result<EncryptedTensor> {
-        let (a, b) = (self.usable(a)?, self.usable(b)?);
+        let (a, b) = (self.unpack(a)?, self.unpack(b)?);
         self.one(|| self.p1.multiply(&a, &b))
     }
 
     fn matmul(&self, a: &EncryptedTensor, b: &EncryptedTensor) -> Result<EncryptedTensor> {
-        let (a, b) = (self.usable(a)?, self.usable(b)?);
+        let (a, b) = (self.unpack(a)?, self.unpack(b)?);
         self.one(|| self.p1.matmul(&a, &b))
     }
 
     fn divide(&self, x: &EncryptedTensor, division: Division<'_>) -> Result<EncryptedTensor> {
-        let x = self.usable(x)?;
+        let x = self.unpack(x)?;
         rounded(self, division, x.len(), |rounding| {
             let (divisor, drop) = (division.divisor, division.scale_drop);
             self.one(|| self.p1.divide(&x, divisor, drop, Some(rounding)))
@@ -196,13 +191,12 @@ impl Arithmetic for Session {
         b: &EncryptedTensor,
         division: Division<'_>,
     ) -> Result<EncryptedTensor> {
-        let (a, b) = (self.refreshed(a)?, self.refreshed(b)?);
         let shape = matmul_shape(a.shape(), b.shape())?;
         rounded(self, division, shape.m * shape.q, |rounding| {
             let rounding = Some(rounding);
             self.fused_matmul_divide(
-                &a,
-                &b,
+                a,
+                b,
                 Division {
                     rounding,
                     ..division
@@ -212,19 +206,19 @@ impl Arithmetic for Session {
     }
 
     fn relu(&self, x: &EncryptedTensor) -> Result<(EncryptedTensor, EncryptedTensor)> {
-        let x = self.usable(x)?;
+        let x = self.gateable(x)?;
         let mut results = self.drive(|| self.p1.relu(&x))?;
         let derivative = results.remove(1);
         Ok((results.remove(0), derivative))
     }
 
     fn select(&self, bits: &EncryptedTensor, x: &EncryptedTensor) -> Result<EncryptedTensor> {
-        let (bits, x) = (self.usable(bits)?, self.usable(x)?);
+        let (bits, x) = (self.unpack(bits)?, self.gateable(x)?);
         self.one(|| self.p1.select(&bits, &x))
     }
 
     fn maximum(&self, a: &EncryptedTensor, b: &EncryptedTensor) -> Result<EncryptedTensor> {
-        let (a, b) = (self.usable(a)?, self.usable(b)?);
+        let (a, b) = (self.gateable(a)?, self.gateable(b)?);
         self.one(|| self.p1.maximum(&a, &b))
     }
 }

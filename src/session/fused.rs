@@ -9,8 +9,10 @@ use crate::protocol::shared::gate::{Bits, Gated, Offered};
 use crate::protocol::shared::outcome::{Outcome, Use};
 use crate::protocol::shared::product::{Factor, FactorBits, Widths};
 use crate::protocol::shared::products::{Item, Kind};
-use crate::protocol::shared::{Delivery, dimensions};
-use crate::tensor::{EncryptedTensor, Meta, matmul_shape};
+use crate::protocol::shared::setup::Transfers;
+use crate::protocol::shared::{Delivery, Operand};
+use crate::tensor::{EncryptedTensor, Known, Meta, Packs, Shared, matmul_shape};
+use std::sync::Arc;
 
 /// Values that are shared in one request.
 const SHARED_AT_ONCE: usize = 1 << 20;
@@ -70,38 +72,56 @@ impl Session {
         }
     }
 
-    /// Whether a tensor's values are shared under masks of the right width.
-    fn is_shared(&self, tensor: &EncryptedTensor) -> bool {
-        let mask_bits = FactorBits::new(tensor.bound(), self.p1().sigma()).mask;
-        let (lines, per_line) = dimensions(tensor.shape());
-        let shares = tensor.storage().shares();
-        shares.get(lines, per_line, mask_bits).is_some()
-    }
-
-    /// Shares and packs what is not yet, in one round trip.
-    fn ensure(&self, slot: u32, needs: &[Need<'_>]) -> Result<()> {
+    /// Shares and packs what is not yet, in one round trip. What comes back is what the operation works with,
+    /// whatever other threads do with the same tensors.
+    fn ensure<const N: usize>(&self, slot: u32, needs: [Need<'_>; N]) -> Result<[Operand; N]> {
+        let known = needs.map(|need| self.p1().known(need.tensor));
+        let lacking = |wanted: bool, packs: &Option<Arc<Packs>>| {
+            wanted
+                && packs
+                    .as_ref()
+                    .is_none_or(|p| (p.slots.bits() as u32) < slot)
+        };
         let mut items = Vec::new();
-        for need in needs {
-            let is_shared = self.is_shared(need.tensor);
-            let (lines, per_line) = dimensions(need.tensor.shape());
-            let shared = need.tensor.storage().shares().of_lines(lines, per_line);
-            let lacks = |wanted: bool, columns: bool| {
-                let packs = shared.as_ref().and_then(|s| match columns {
-                    false => s.rows.as_ref(),
-                    true => s.columns.as_ref(),
-                });
-                wanted && packs.is_none_or(|p| (p.slots.bits() as u32) < slot)
-            };
-            let (rows, columns) = (lacks(need.rows, false), lacks(need.columns, true));
-            if !is_shared || rows || columns {
-                let delivery = Self::delivery(slot, rows, columns);
-                items.push(Conversion::Tensor(need.tensor, Use::Deliver(delivery)));
+        let mut asked = [false; N];
+        for ((need, known), asked) in needs.iter().zip(&known).zip(&mut asked) {
+            let rows = lacking(need.rows, &known.rows);
+            let columns = lacking(need.columns, &known.columns);
+            *asked = known.share.is_none() || rows || columns;
+            if *asked {
+                let result = Use::Deliver(Self::delivery(slot, rows, columns));
+                items.push(Conversion::Tensor(need.tensor, known.share.clone(), result));
             }
         }
-        if !items.is_empty() {
-            self.drive(|| self.p1().share(&items))?;
-        }
-        Ok(())
+        let made = match items.is_empty() {
+            true => vec![],
+            false => self.drive(|| self.p1().share(&items))?,
+        };
+        let mut made = made.into_iter();
+        let mut places = needs.iter().zip(known).zip(asked);
+        Ok(std::array::from_fn(|_| {
+            let ((need, known), asked) = places.next().expect("as many as needs");
+            match asked {
+                false => found(need.tensor, known),
+                true => {
+                    let made = made.next().expect("one for each item").operand();
+                    let Shared {
+                        share,
+                        rows,
+                        columns,
+                    } = (*made.shared).clone();
+                    let shared = Shared {
+                        share,
+                        rows: rows.or(known.rows),
+                        columns: columns.or(known.columns),
+                    };
+                    Operand {
+                        tensor: made.tensor,
+                        shared: Arc::new(shared),
+                    }
+                }
+            }
+        }))
     }
 
     /// A tensor in one ciphertext a value; the tensor itself where it is so already.
@@ -113,23 +133,23 @@ impl Session {
             return Ok(x.clone());
         }
         let x = x.compact()?;
-        let item = Conversion::Tensor(&x, Use::Deliver(Delivery::singles()));
+        let known = self.p1().known(&x).share;
+        let item = Conversion::Tensor(&x, known, Use::Deliver(Delivery::singles()));
         let mut outcomes = self.drive(|| self.p1().share(&[item]))?;
         Ok(outcomes.remove(0).tensor())
     }
 
     fn products(&self, items: &[Item<'_>]) -> Result<Vec<Outcome>> {
-        if items.iter().any(|i| matches!(i.result, Use::Offer(_))) {
-            self.set_up()?;
-        }
-        self.drive_ahead(|ahead| self.p1().products(items, ahead))
+        let transfers = match items.iter().any(|i| matches!(i.result, Use::Offer(_))) {
+            true => Some(self.transfers()?),
+            false => None,
+        };
+        self.drive_ahead(|ahead| self.p1().products(items, transfers.as_ref(), ahead))
     }
 
-    fn set_up(&self) -> Result<()> {
-        match self.p1().set_up()? {
-            Some(call) => self.drive(|| Ok(call)),
-            None => Ok(()),
-        }
+    /// P1's set-up of oblivious transfers, made now where there is none yet.
+    pub(super) fn transfers(&self) -> Result<Arc<Transfers>> {
+        self.p1().transfers(|call| self.drive(|| Ok(call)))
     }
 
     fn draw(&self, division: Division<'_>, count: usize) -> zeroize::Zeroizing<Vec<u64>> {
@@ -170,7 +190,7 @@ impl Session {
         let divisor_bits = u64::BITS - division.divisor.leading_zeros();
         let (left, right) = (factor(x.bound()), factor(w.bound()));
         let slot = Widths::new(left, right, p, sigma, divisor_bits, meta.bound).slot();
-        self.ensure(slot, &[need(&x, false, true), need(&w, true, false)])?;
+        let [x, w] = self.ensure(slot, [need(&x, false, true), need(&w, true, false)])?;
         let item = Item {
             kind: Kind::Product(plain(&x), plain(&w)),
             divisor: division.divisor,
@@ -194,16 +214,29 @@ fn need(tensor: &EncryptedTensor, rows: bool, columns: bool) -> Need<'_> {
     }
 }
 
-fn plain(tensor: &EncryptedTensor) -> Factor<'_> {
+/// An operand of which everything was known already.
+fn found(tensor: &EncryptedTensor, known: Known) -> Operand {
+    let shared = Shared {
+        share: known.share.expect("nothing was lacking"),
+        rows: known.rows,
+        columns: known.columns,
+    };
+    Operand {
+        tensor: tensor.clone(),
+        shared: Arc::new(shared),
+    }
+}
+
+fn plain(operand: &Operand) -> Factor<'_> {
     Factor {
-        tensor,
+        operand,
         transposed: false,
     }
 }
 
-fn transposed(tensor: &EncryptedTensor) -> Factor<'_> {
+fn transposed(operand: &Operand) -> Factor<'_> {
     Factor {
-        tensor,
+        operand,
         transposed: true,
     }
 }
@@ -233,24 +266,21 @@ impl Layers for Session {
     type Derivative = EncryptedDerivative;
 
     fn prepare(&self, rows: &EncryptedTensor) -> Result<EncryptedTensor> {
-        let rows = self.refreshed(rows)?.compact()?;
-        if self.is_shared(&rows) || rows.is_empty() || rows.ndim() == 0 {
+        let rows = rows.compact()?;
+        if rows.is_empty() || rows.ndim() == 0 || self.p1().known(&rows).share.is_some() {
             return Ok(rows);
         }
         let count = rows.shape()[0];
         let at_once = (SHARED_AT_ONCE / (rows.len() / count)).clamp(1, count);
         if at_once == count {
-            self.ensure(0, &[need(&rows, false, false)])?;
+            self.ensure(0, [need(&rows, false, false)])?;
             return Ok(rows);
         }
-        let mut all: Option<crate::tensor::Shared> = None;
+        let mut all: Option<Shared> = None;
         for first in (0..count).step_by(at_once) {
             let chosen: Vec<usize> = (first..count.min(first + at_once)).collect();
             let part = rows.take(0, &chosen)?.compact()?;
-            self.ensure(0, &[need(&part, false, false)])?;
-            let (lines, per_line) = dimensions(part.shape());
-            let shared = part.storage().shares().of_lines(lines, per_line);
-            let shared = shared.expect("it was just shared");
+            let [Operand { shared, .. }] = self.ensure(0, [need(&part, false, false)])?;
             match &mut all {
                 None => all = Some((*shared).clone()),
                 Some(all) => all.share.lines.extend(shared.share.lines.iter().cloned()),
@@ -265,12 +295,12 @@ impl Layers for Session {
         layer: &Forward<'_, Self::Elements>,
     ) -> Result<(EncryptedTensor, Option<EncryptedDerivative>)> {
         let (slot, limit) = (self.slot(layer.format)?, self.limit());
-        let input = self.refreshed(layer.input)?.compact()?;
-        let weight = self.refreshed(layer.weight)?.compact()?;
-        let bias = self.refreshed(layer.bias)?.compact()?;
-        self.ensure(
+        let input = layer.input.compact()?;
+        let weight = layer.weight.compact()?;
+        let bias = layer.bias.compact()?;
+        let [shared_input, shared_weight, shared_bias] = self.ensure(
             slot,
-            &[
+            [
                 need(&input, layer.training, true),
                 need(&weight, true, layer.training),
                 need(&bias, false, false),
@@ -285,10 +315,10 @@ impl Layers for Session {
         let meta = bounded(meta, layer.format.activation_bits);
         let delivery = Self::delivery(slot, true, layer.hidden);
         let item = Item {
-            kind: Kind::Product(plain(&input), plain(&weight)),
+            kind: Kind::Product(plain(&shared_input), plain(&shared_weight)),
             divisor: layer.division.divisor,
             r_lo: self.draw(layer.division, batch * outputs),
-            addend: Some(&bias),
+            addend: Some(&shared_bias),
             shape: vec![batch, outputs],
             meta,
             result: match layer.rectify {
@@ -297,7 +327,7 @@ impl Layers for Session {
             },
         };
         match self.products(&[item])?.remove(0) {
-            Outcome::Tensor(sums) => Ok((sums, None)),
+            Outcome::Tensor(sums) => Ok((sums.tensor, None)),
             Outcome::Offered(offered) => {
                 let gated = self.gate(offered, delivery)?;
                 Ok((gated.tensor, gated.bits.map(EncryptedDerivative)))
@@ -313,16 +343,16 @@ impl Layers for Session {
         format: Format,
     ) -> Result<EncryptedTensor> {
         let slot = self.slot(format)?;
-        let target = self.refreshed(target)?.compact()?;
-        self.ensure(
+        let target = target.compact()?;
+        let [shared_target, shared_output] = self.ensure(
             slot,
-            &[need(&target, false, false), need(output, false, false)],
+            [need(&target, false, false), need(output, false, false)],
         )?;
         let meta = target.meta().add(output.meta(), self.limit())?;
         let meta = bounded(meta, format.activation_bits);
         let delivery = Self::delivery(slot, true, true);
         let item = Item {
-            kind: Kind::Difference(&target, output),
+            kind: Kind::Difference(&shared_target, &shared_output),
             divisor: 1,
             r_lo: zeroize::Zeroizing::new(vec![0; target.len()]),
             addend: None,
@@ -334,7 +364,7 @@ impl Layers for Session {
             },
         };
         match self.products(&[item])?.remove(0) {
-            Outcome::Tensor(error) => Ok(error),
+            Outcome::Tensor(error) => Ok(error.tensor),
             Outcome::Offered(offered) => Ok(self.gate(offered, delivery)?.tensor),
         }
     }
@@ -351,11 +381,11 @@ impl Layers for Session {
             bias,
             ..
         } = *layer;
-        let input = self.refreshed(input)?.compact()?;
-        let (weight, bias) = (&self.refreshed(weight)?.compact()?, &bias.compact()?);
-        self.ensure(
+        let input = input.compact()?;
+        let (weight, bias) = (&weight.compact()?, &bias.compact()?);
+        let [shared_input, shared_delta, shared_weight, shared_bias] = self.ensure(
             slot,
-            &[
+            [
                 need(&input, true, false),
                 need(delta, true, layer.back.is_some()),
                 need(weight, false, layer.back.is_some()),
@@ -370,32 +400,32 @@ impl Layers for Session {
         let sums = quotient(delta.meta().sum(batch, limit)?, layer.biases, limit)?;
         let mut items = vec![
             Item {
-                kind: Kind::Product(transposed(&input), plain(delta)),
+                kind: Kind::Product(transposed(&shared_input), plain(&shared_delta)),
                 divisor: layer.weights.divisor,
                 r_lo: self.draw(layer.weights, inputs * outputs),
-                addend: Some(weight),
+                addend: Some(&shared_weight),
                 shape: vec![inputs, outputs],
                 meta: bounded(weight.meta().add(gradient, limit)?, bits),
                 result: Use::Deliver(Self::delivery(slot, true, layer.back.is_some())),
             },
             Item {
-                kind: Kind::ColumnSums(delta),
+                kind: Kind::ColumnSums(&shared_delta),
                 divisor: layer.biases.divisor,
                 r_lo: self.draw(layer.biases, outputs),
-                addend: Some(bias),
+                addend: Some(&shared_bias),
                 shape: vec![outputs],
                 meta: bounded(bias.meta().add(sums, limit)?, bits),
                 result: Use::Deliver(Self::delivery(slot, true, false)),
             },
         ];
         if let Some(back) = &layer.back {
-            items.push(self.back(back, delta, weight, layer.format, slot)?);
+            items.push(self.back(back, &shared_delta, &shared_weight, layer.format, slot)?);
         }
         let mut results = self.products(&items)?;
         let delta = match &layer.back {
             None => None,
             Some(back) => Some(match results.remove(2) {
-                Outcome::Tensor(delta) => delta,
+                Outcome::Tensor(delta) => delta.tensor,
                 Outcome::Offered(offered) => {
                     self.gate(offered, Self::delivery(slot, true, back.hidden))?
                         .tensor
@@ -416,19 +446,20 @@ impl Session {
     fn back<'a>(
         &self,
         back: &'a Back<'_, EncryptedDerivative>,
-        delta: &'a EncryptedTensor,
-        weight: &'a EncryptedTensor,
+        shared_delta: &'a Operand,
+        shared_weight: &'a Operand,
         format: Format,
         slot: u32,
     ) -> Result<Item<'a>> {
         let limit = self.limit();
+        let (delta, weight) = (&shared_delta.tensor, &shared_weight.tensor);
         let (batch, inputs) = (delta.shape()[0], weight.shape()[0]);
         let product = delta
             .meta()
             .matmul(weight.meta(), delta.shape()[1], limit)?;
         let meta = quotient(product, back.division, limit)?;
         Ok(Item {
-            kind: Kind::Product(plain(delta), transposed(weight)),
+            kind: Kind::Product(plain(shared_delta), transposed(shared_weight)),
             divisor: back.division.divisor,
             r_lo: self.draw(back.division, batch * inputs),
             addend: None,

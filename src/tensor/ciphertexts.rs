@@ -29,9 +29,9 @@ enum Form {
 }
 
 impl Ciphertexts {
-    /// Ciphertexts modulo N² of `key`. `refreshed` says that they come from software of ours, so
-    /// that their random parts lie in ⟨h_s⟩; other ciphertexts must be refreshed by P2 before a
-    /// protocol uses them, since re-randomisation with powers of h_s would not hide their origin.
+    /// Ciphertexts modulo N² of `key`. `refreshed` says that their random parts are known to lie in ⟨h_s⟩: they were
+    /// encrypted in this process, or by P2 in an answer. No bytes can say so of themselves. Powers of h_s would not
+    /// hide the random parts of others, so protocols hide these behind uniform ones, at the cost of a power more.
     pub fn new(key: PublicKey, residues: Residues, refreshed: bool) -> Self {
         Self::with_form(key, Form::Single(residues), refreshed)
     }
@@ -51,7 +51,7 @@ impl Ciphertexts {
     }
 
     /// From canonical limbs from outside: every number must be below N² and share no factor with
-    /// it. Without `slots` each holds one value.
+    /// it. Without `slots` each holds one value. Who made them is not known.
     ///
     /// # Errors
     /// [`crate::Error::Malformed`].
@@ -59,13 +59,12 @@ impl Ciphertexts {
         key: PublicKey,
         limbs: Vec<u64>,
         slots: Option<Slots>,
-        refreshed: bool,
     ) -> Result<Self> {
         let residues = Residues::from_limbs(key.ring(), limbs)?;
         residues.check_units()?;
         Ok(match slots {
-            None => Self::new(key, residues, refreshed),
-            Some(slots) => Self::packed(key, Arc::new(Packs { slots, residues }), refreshed),
+            None => Self::new(key, residues, false),
+            Some(slots) => Self::packed(key, Arc::new(Packs { slots, residues }), false),
         })
     }
 
@@ -108,7 +107,7 @@ impl Ciphertexts {
         }
     }
 
-    /// Whether the random parts lie in ⟨h_s⟩.
+    /// Whether the random parts are known to lie in ⟨h_s⟩.
     pub fn is_refreshed(&self) -> bool {
         self.refreshed
     }

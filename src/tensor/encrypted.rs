@@ -78,7 +78,7 @@ impl Tensor<Ciphertexts> {
         self.storage().key()
     }
 
-    /// The file format: header, key id, flags (u16: 1 refreshed, 2 packed), scale (u32), bound
+    /// The file format: header, key id, u16 1 where packed and else 0, scale (u32), bound
     /// (u32), shape, the bits of a slot (u32) where packed, then ciphertexts row-major in the
     /// width of N².
     ///
@@ -89,7 +89,7 @@ impl Tensor<Ciphertexts> {
         let mut w = Writer::new(Kind::EncryptedTensor);
         w.key_id(self.key().id());
         let (storage, slots) = (compact.storage(), compact.storage().slots());
-        w.u16(u16::from(storage.is_refreshed()) | u16::from(slots.is_some()) << 1);
+        w.u16(u16::from(slots.is_some()));
         w.u32(self.scale());
         w.u32(self.bound());
         w.shape(self.shape());
@@ -100,7 +100,9 @@ impl Tensor<Ciphertexts> {
         Ok(w.finish())
     }
 
-    /// Reads [`EncryptedTensor::to_bytes`](Self::to_bytes); the key has to be the one that encrypted.
+    /// Reads [`EncryptedTensor::to_bytes`](Self::to_bytes); the key has to be the one that encrypted. Anybody may have
+    /// made the bytes: protocols hide these ciphertexts as those of other software, with a power more for each
+    /// ciphertext that P2 gets to see, once.
     ///
     /// # Errors
     /// [`Error::Malformed`], [`Error::Limit`], [`Error::KeyMismatch`].
@@ -113,9 +115,9 @@ impl Tensor<Ciphertexts> {
                 right: key.id(),
             });
         }
-        let (refreshed, packed) = match r.u16()? {
-            flags @ 0..4 => (flags & 1 == 1 && !key.is_foreign(), flags & 2 == 2),
-            other => return Err(r.error(format!("flags {other:#06x} are unknown"))),
+        let packed = match r.u16()? {
+            form @ (0 | 1) => form == 1,
+            other => return Err(r.error(format!("form {other:#06x} is unknown"))),
         };
         let (scale, bound, shape) = (r.u32()?, r.u32()?, r.shape()?);
         let count: usize = shape.iter().product();
@@ -126,7 +128,7 @@ impl Tensor<Ciphertexts> {
         let ciphertexts = slots.as_ref().map_or(count, Slots::packs);
         let limbs = r.limbs(ciphertexts.saturating_mul(key.ring().modulus().width()))?;
         r.finish()?;
-        let storage = Ciphertexts::from_limbs(key.clone(), limbs, slots, refreshed)?;
+        let storage = Ciphertexts::from_limbs(key.clone(), limbs, slots)?;
         Self::from_storage(storage, &shape, scale, bound)
     }
 
@@ -152,8 +154,7 @@ impl Tensor<Ciphertexts> {
     }
 
     /// Bare ciphertexts of other software, as [`EncryptedTensor::to_ciphertexts`](Self::to_ciphertexts)
-    /// writes them, `each` bytes a ciphertext. The bound is a promise. They have to be refreshed by
-    /// P2 before a protocol uses them.
+    /// writes them, `each` bytes a ciphertext. The bound is a promise.
     ///
     /// # Errors
     /// [`Error::Malformed`], [`Error::Shape`], [`Error::InvalidArgument`].
@@ -187,7 +188,7 @@ impl Tensor<Ciphertexts> {
                 chunk.iter().fold(0u64, |l, &b| (l << 8) | u64::from(b))
             }));
         }
-        let storage = Ciphertexts::from_limbs(key.clone(), limbs, None, false)?;
+        let storage = Ciphertexts::from_limbs(key.clone(), limbs, None)?;
         Self::from_storage(storage, shape, scale, bound)
     }
 }

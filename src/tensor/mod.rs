@@ -33,7 +33,7 @@ pub use integers::{IntegerTensor, Integers};
 pub use meta::Meta;
 pub(crate) use packed::pack_signed_rows;
 pub use shapes::{MatmulShape, broadcast_indices, broadcast_shapes, matmul_shape};
-pub(crate) use share::{Line, Packs, Share, Shared};
+pub(crate) use share::{JobLabel, Known, Line, Packs, Share, Shared, Wanted};
 pub use slicing::Slice;
 pub use storage::Storage;
 

@@ -236,8 +236,8 @@ mod tests {
         for cut in 0..bytes.len() {
             assert!(EncryptedTensor::from_bytes(&bytes[..cut], key.public()).is_err());
         }
-        // Flags, and the bits of a slot, which come after two dimensions.
-        for (at, values) in [(40, &[4u32, 8, 0xff][..]), (74, &[0, 1, 9, 511, u32::MAX])] {
+        // The form, and the bits of a slot, which come after two dimensions.
+        for (at, values) in [(40, &[2u32, 3, 0xff][..]), (74, &[0, 1, 9, 511, u32::MAX])] {
             for value in values {
                 let mut bad = bytes.clone();
                 let width = if at == 40 { 2 } else { 4 };

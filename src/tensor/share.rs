@@ -10,6 +10,9 @@ use crate::paillier::Slots;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+/// Names a job: random bytes that a P1 draws when it is made. What P2 seals for one job it opens for no other.
+pub(crate) type JobLabel = [u8; 16];
+
 /// One line of shared values (along the last axis).
 pub(crate) struct Line {
     /// P2's half, which only P2 can open.
@@ -21,6 +24,8 @@ pub(crate) struct Line {
 /// Shared values, line by line.
 #[derive(Clone)]
 pub(crate) struct Share {
+    /// P2's halves are sealed for this job.
+    pub job: JobLabel,
     pub per_line: usize,
     /// Every mask is below `2^mask_bits`.
     pub mask_bits: u32,
@@ -41,10 +46,22 @@ impl Share {
         all
     }
 
-    /// Whether it has so many lines of so many values under masks of so many bits: another shape of
-    /// the same elements has other lines, another bound other masks.
-    pub fn is(&self, lines: usize, per_line: usize, mask_bits: u32) -> bool {
-        (self.lines.len(), self.per_line, self.mask_bits) == (lines, per_line, mask_bits)
+    /// Whether it serves where `wanted` is asked for.
+    fn is(&self, wanted: &Wanted) -> bool {
+        self.has_lines(wanted) && (self.mask_bits, self.job) == (wanted.mask_bits, wanted.job)
+    }
+
+    fn has_lines(&self, wanted: &Wanted) -> bool {
+        (self.lines.len(), self.per_line) == (wanted.lines, wanted.per_line)
+    }
+
+    fn described(&self) -> Wanted {
+        Wanted {
+            job: self.job,
+            lines: self.lines.len(),
+            per_line: self.per_line,
+            mask_bits: self.mask_bits,
+        }
     }
 
     fn gather(&self, lines: &[usize]) -> Self {
@@ -78,7 +95,7 @@ impl Packs {
 }
 
 /// What is known of a tensor's elements besides its ciphertexts.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Shared {
     pub share: Share,
     /// Packs along the last axis, fresh from P2: their randomness has the length of a fresh
@@ -99,45 +116,58 @@ impl Shared {
     }
 }
 
-/// The shares of one storage: its elements may be in use in several shapes, or under masks of several
-/// lengths, at the same time and on several threads.
+/// Which shares of some elements are looked for: another shape has other lines, another bound other masks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    pub job: JobLabel,
+    pub lines: usize,
+    pub per_line: usize,
+    pub mask_bits: u32,
+}
+
+/// What one look at the shares of a storage finds.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    pub share: Option<Share>,
+    /// Packs of the same lines, the widest there are: they depend neither on masks nor on jobs.
+    pub rows: Option<Arc<Packs>>,
+    pub columns: Option<Arc<Packs>>,
+}
+
+/// The shares of one storage: its elements may be in use in several shapes, under masks of several
+/// lengths and in several jobs, at the same time and on several threads. A cache: an operation holds what it
+/// found here for as long as it needs it, and shares anew what it does not find.
 #[derive(Debug, Default)]
 pub(crate) struct Shares(Mutex<Vec<Arc<Shared>>>);
 
-/// Shares that are kept; enough for the operands of the operations that run at the same time.
+/// Shares that are kept, the latest ones.
 const KEPT: usize = 16;
 
 impl Shares {
-    /// With so many lines of so many values under masks of so many bits.
-    pub fn get(&self, lines: usize, per_line: usize, mask_bits: u32) -> Option<Arc<Shared>> {
-        self.find(|share| share.is(lines, per_line, mask_bits))
+    pub fn known(&self, wanted: &Wanted) -> Known {
+        let all = self.lock();
+        let mut known = Known::default();
+        for shared in all.iter().filter(|s| s.share.has_lines(wanted)) {
+            if shared.share.is(wanted) {
+                known.share = Some(shared.share.clone());
+            }
+            known.rows = wider(&known.rows, &shared.rows);
+            known.columns = wider(&known.columns, &shared.columns);
+        }
+        known
     }
 
-    /// With such lines, whatever the masks are: packs do not depend on them.
-    pub fn of_lines(&self, lines: usize, per_line: usize) -> Option<Arc<Shared>> {
-        self.find(|share| share.is(lines, per_line, share.mask_bits))
-    }
-
-    fn find(&self, wanted: impl Fn(&Share) -> bool) -> Option<Arc<Shared>> {
-        latest(&self.lock(), wanted)
-    }
-
-    /// Takes the place of what was known of the same lines and masks. Of packs of these lines, the
-    /// known ones stay where the new ones are narrower or missing: other threads may need them.
+    /// Takes the place of what was known of the same lines and masks, whose packs stay where the new ones are
+    /// narrower or missing.
     pub fn put(&self, mut shared: Shared) {
-        let Share {
-            per_line,
-            mask_bits,
-            ref lines,
-        } = shared.share;
-        let lines = lines.len();
+        let wanted = shared.share.described();
         // Under one lock, so that no thread's packs are lost to another's.
         let mut all = self.lock();
-        if let Some(known) = latest(&all, |s| s.is(lines, per_line, s.mask_bits)) {
-            shared.rows = wider(&known.rows, shared.rows);
-            shared.columns = wider(&known.columns, shared.columns);
+        if let Some(at) = all.iter().position(|s| s.share.is(&wanted)) {
+            let known = all.remove(at);
+            shared.rows = wider(&known.rows, &shared.rows);
+            shared.columns = wider(&known.columns, &shared.columns);
         }
-        all.retain(|s| !s.share.is(lines, per_line, mask_bits));
         let surplus = (all.len() + 1).saturating_sub(KEPT);
         all.drain(..surplus);
         all.push(Arc::new(shared));
@@ -159,23 +189,17 @@ impl Shares {
     }
 }
 
-fn latest(all: &[Arc<Shared>], wanted: impl Fn(&Share) -> bool) -> Option<Arc<Shared>> {
-    all.iter().rev().find(|s| wanted(&s.share)).cloned()
+fn wider(one: &Option<Arc<Packs>>, other: &Option<Arc<Packs>>) -> Option<Arc<Packs>> {
+    let both = [one, other].into_iter().flatten();
+    both.max_by_key(|packs| packs.slots.bits()).cloned()
 }
 
-fn wider(known: &Option<Arc<Packs>>, new: Option<Arc<Packs>>) -> Option<Arc<Packs>> {
-    let both = [known.clone(), new];
-    both.into_iter()
-        .flatten()
-        .max_by_key(|packs| packs.slots.bits())
-}
-
-impl fmt::Debug for Shared {
+impl fmt::Debug for Share {
     /// Neither masks nor sealed halves.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared")
-            .field("lines", &self.share.lines.len())
-            .field("per_line", &self.share.per_line)
+        f.debug_struct("Share")
+            .field("lines", &self.lines.len())
+            .field("per_line", &self.per_line)
             .finish_non_exhaustive()
     }
 }

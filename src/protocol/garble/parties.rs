@@ -1,7 +1,7 @@
 //! How each party computes the gates and ends a group of values: P1 writes, P2 reads.
 
 use super::super::wide::{self, Wide};
-use super::hash::{Hash, Tweaks};
+use super::hash::{Hashes, Keys};
 use super::{Circuit, ONES, Outputs, Party, Wire, truth_mask};
 use std::array::from_fn;
 use std::ops::Range;
@@ -9,26 +9,24 @@ use zeroize::Zeroizing;
 
 /// P1 and the part of the message for one group of values.
 pub struct Garbler<'a> {
-    hash: &'a Hash,
+    hashes: Hashes<'a>,
     delta: u128,
-    tweaks: Tweaks,
     place: Place,
     message: &'a mut [u8],
 }
 
 impl<'a> Garbler<'a> {
-    /// For the values from `first` on; `message` has room for all of them.
+    /// For a group of values; `message` has room for all of them.
     pub fn new(
         circuit: &Circuit,
-        hash: &'a Hash,
+        keys: &'a Keys,
         delta: u128,
-        first: usize,
+        group: usize,
         message: &'a mut [u8],
     ) -> Self {
         Self {
-            hash,
+            hashes: Hashes::new(keys, group),
             delta,
-            tweaks: Tweaks::of_group(first),
             place: Place::start(circuit),
             message,
         }
@@ -41,7 +39,7 @@ impl<'a> Garbler<'a> {
         let carries = colour_masks(&out.carry);
         let zero: Wire = from_fn(|l| out.carry[l] ^ (carries[l] & self.delta));
         let one = self.flip(&zero, &ONES);
-        let pads = self.hash.pads([&zero, &one], row_len, &mut self.tweaks);
+        let pads = self.hashes.pads([&zero, &one], row_len);
         let (table, colours) = self.place.end(circuit);
         let messages = self.message.chunks_exact_mut(self.place.value_len);
         for (l, (message, mask)) in messages.zip(masks).enumerate() {
@@ -73,9 +71,9 @@ impl Party for Garbler<'_> {
     }
 
     fn and(&mut self, a: &Wire, b: &Wire) -> Wire {
-        let (ta, tb) = (self.tweaks.take(), self.tweaks.take());
         let (a1, b1) = (self.flip(a, &ONES), self.flip(b, &ONES));
-        let [ha, ha1, hb, hb1] = self.hash.labels([a, &a1, b, &b1], [ta, ta, tb, tb]);
+        let [ha, ha1] = self.hashes.labels([a, &a1]);
+        let [hb, hb1] = self.hashes.labels([b, &b1]);
         let (pa, pb) = (colour_masks(a), colour_masks(b));
         let generator: Wire = from_fn(|l| ha[l] ^ ha1[l] ^ (pb[l] & self.delta));
         let evaluator: Wire = from_fn(|l| hb[l] ^ hb1[l] ^ a[l]);
@@ -85,8 +83,8 @@ impl Party for Garbler<'_> {
     }
 
     fn and_known(&mut self, a: &Wire, known: &Wire) -> Wire {
-        let tweak = self.tweaks.take();
-        let [h, h1] = (self.hash).labels([a, &self.flip(a, &ONES)], [tweak, tweak]);
+        let a1 = self.flip(a, &ONES);
+        let [h, h1] = self.hashes.labels([a, &a1]);
         let pa = colour_masks(a);
         let generator: Wire = from_fn(|l| h[l] ^ h1[l] ^ (known[l] & self.delta));
         self.write(&generator);
@@ -96,18 +94,16 @@ impl Party for Garbler<'_> {
 
 /// P2 and the part of the message for one group of values.
 pub struct Evaluator<'a> {
-    hash: &'a Hash,
-    tweaks: Tweaks,
+    hashes: Hashes<'a>,
     place: Place,
     message: &'a [u8],
 }
 
 impl<'a> Evaluator<'a> {
-    /// For the values from `first` on; `message` has all that is about them.
-    pub fn new(circuit: &Circuit, hash: &'a Hash, first: usize, message: &'a [u8]) -> Self {
+    /// For a group of values; `message` has all that is about them.
+    pub fn new(circuit: &Circuit, keys: &'a Keys, group: usize, message: &'a [u8]) -> Self {
         Self {
-            hash,
-            tweaks: Tweaks::of_group(first),
+            hashes: Hashes::new(keys, group),
             place: Place::start(circuit),
             message,
         }
@@ -116,7 +112,7 @@ impl<'a> Evaluator<'a> {
     /// The masked results: the row that the last carry opens, above what the colours of the sums say.
     pub fn finish(mut self, circuit: &Circuit, out: &Outputs, values: &mut [Wide]) {
         let row_len = circuit.row_len();
-        let [pads] = &*self.hash.pads([&out.carry], row_len, &mut self.tweaks);
+        let [pads] = &*self.hashes.pads([&out.carry], row_len);
         let (table, colours) = self.place.end(circuit);
         let used_high = wide::power_of_two(circuit.high_bits() as u32).wrapping_sub(&Wide::ONE);
         let used_low = (1 << circuit.bits) - 1;
@@ -150,15 +146,14 @@ impl Party for Evaluator<'_> {
     }
 
     fn and(&mut self, a: &Wire, b: &Wire) -> Wire {
-        let tweaks = [self.tweaks.take(), self.tweaks.take()];
-        let [ha, hb] = self.hash.labels([a, b], tweaks);
+        let ([ha], [hb]) = (self.hashes.labels([a]), self.hashes.labels([b]));
         let (sa, sb) = (colour_masks(a), colour_masks(b));
         let (generator, evaluator) = (self.read(), self.read());
         from_fn(|l| ha[l] ^ (sa[l] & generator[l]) ^ hb[l] ^ (sb[l] & (evaluator[l] ^ a[l])))
     }
 
     fn and_known(&mut self, a: &Wire, _known: &Wire) -> Wire {
-        let [h] = self.hash.labels([a], [self.tweaks.take()]);
+        let [h] = self.hashes.labels([a]);
         let (sa, generator) = (colour_masks(a), self.read());
         from_fn(|l| h[l] ^ (sa[l] & generator[l]))
     }

@@ -3,7 +3,10 @@ use super::super::wide::{from_rows, negate_if, power_of_two};
 use super::*;
 use crate::random::Random;
 
-const NONCE: Nonce = *b"nonce for tests!";
+const NONCES: Nonces = Nonces {
+    transfer: *b"nonce for tests!",
+    garbling: *b"and that of P1..",
+};
 
 fn wide(x: i128) -> Wide {
     negate_if(&Wide::from_u128(x.unsigned_abs()), x < 0)
@@ -71,10 +74,10 @@ impl Batch {
         Self::new(values(count, bits), &k, &r, bits, mask_bits, source)
     }
 
-    fn garble(&self, delta: u128, nonce: &Nonce, labels: &[u128]) -> Garbled {
+    fn garble(&self, delta: u128, nonces: &Nonces, labels: &[u128]) -> Garbled {
         let [_, p1] = &self.shares;
         self.circuit
-            .garble(delta, nonce, labels, &self.addends, p1, &self.masks)
+            .garble(delta, nonces, labels, &self.addends, p1, &self.masks)
     }
 
     fn choices(&self) -> Zeroizing<Vec<bool>> {
@@ -104,9 +107,11 @@ fn run(batch: &Batch) -> (Garbled, Evaluated) {
     let choices = batch.choices();
     let active = zero.iter().zip(&*choices);
     let active: Vec<_> = active.map(|(l, &x)| l ^ (truth_mask(x) & delta)).collect();
-    let garbled = batch.garble(delta, &NONCE, &zero);
+    let garbled = batch.garble(delta, &NONCES, &zero);
     let circuit = &batch.circuit;
-    let evaluated = circuit.evaluate(&NONCE, &active, &garbled.message).unwrap();
+    let evaluated = circuit
+        .evaluate(&NONCES, &active, &garbled.message)
+        .unwrap();
     (garbled, evaluated)
 }
 
@@ -193,13 +198,14 @@ fn with_transferred_labels_from_end_to_end() {
     .enumerate()
     {
         let nonce = [i as u8; 16];
+        let nonces = Nonces::draw(nonce, &Random::os()).unwrap();
         let batch = Batch::random(count, 16, 56, source);
         let labels = batch.circuit.labels();
         let message = seeds.choose(&nonce, &batch.choices());
         let zero = sender.zero_labels(&nonce, labels, &message).unwrap();
-        let garbled = batch.garble(sender.delta(), &nonce, &zero);
+        let garbled = batch.garble(sender.delta(), &nonces, &zero);
         let active = seeds.labels(&nonce, labels);
-        let evaluated = batch.circuit.evaluate(&nonce, &active, &garbled.message);
+        let evaluated = batch.circuit.evaluate(&nonces, &active, &garbled.message);
         batch.check(&garbled, &evaluated.unwrap());
     }
 }
@@ -243,14 +249,27 @@ fn shares_alone_say_nothing() {
 }
 
 #[test]
-fn messages_change_with_the_nonce_and_with_the_labels() {
+fn messages_change_with_either_nonce_and_with_the_labels() {
     let batch = Batch::random(3, 16, 56, Source::Sign);
     let zero = words(batch.circuit.labels());
-    let message = |nonce: &Nonce, labels: &[u128]| batch.garble(99, nonce, labels).message;
-    let first = message(&NONCE, &zero);
+    let message = |nonces: &Nonces, labels: &[u128]| batch.garble(99, nonces, labels).message;
+    let first = message(&NONCES, &zero);
     let others = [
-        message(b"some other nonce", &zero),
-        message(&NONCE, &words(zero.len())),
+        message(
+            &Nonces {
+                transfer: *b"some other nonce",
+                ..NONCES
+            },
+            &zero,
+        ),
+        message(
+            &Nonces {
+                garbling: *b"some other nonce",
+                ..NONCES
+            },
+            &zero,
+        ),
+        message(&NONCES, &words(zero.len())),
     ];
     for other in others {
         for (a, b) in first
@@ -265,21 +284,22 @@ fn messages_change_with_the_nonce_and_with_the_labels() {
 }
 
 #[test]
-fn equal_values_with_equal_labels_get_different_gates() {
-    // Were a tweak used twice, gates with the same labels would be the same.
-    let z = vec![77; 2 * LANES];
+fn no_key_serves_two_gates_or_two_groups() {
+    // Equal labels of equal values: gates under one key would be the same. Values of one group share their
+    // keys, so that all of them have these labels shows as well.
+    let z = vec![77; 3 * LANES];
     let masks = vec![Wide::from_u64(123_456); z.len()];
     let batch = Batch::new(z, &masks, &masks, 16, 56, Source::Sign);
     let labels = vec![0x1234_5678_9abc_def0; batch.circuit.labels()];
-    let message = batch.garble(4321, &NONCE, &labels).message;
-    let values = message.chunks_exact(batch.circuit.value_len());
-    let mut gates: Vec<_> = values
-        .flat_map(|value| value[..16 * (6 * 16 - 4)].as_chunks::<16>().0)
-        .collect();
-    let count = gates.len();
-    gates.sort_unstable();
-    gates.dedup();
-    assert_eq!(gates.len(), count);
+    let message = batch.garble(4321, &NONCES, &labels).message;
+    let values: Vec<_> = message.chunks_exact(batch.circuit.value_len()).collect();
+    let gates = |value: usize| values[value][..16 * (6 * 16 - 4)].as_chunks::<16>().0;
+    assert_eq!(gates(0), gates(LANES - 1));
+    let mut all = [gates(0), gates(LANES), gates(2 * LANES)].concat();
+    let count = all.len();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), count);
 }
 
 #[test]
@@ -292,7 +312,7 @@ fn messages_of_the_wrong_length_are_refused_with_both_lengths() {
     let mut longer = garbled.message.clone();
     longer.push(0);
     for message in [&longer[..], &garbled.message[1..], &[]] {
-        let error = batch.circuit.evaluate(&NONCE, &labels, message).err();
+        let error = batch.circuit.evaluate(&NONCES, &labels, message).err();
         let text = error.expect("an error").to_string();
         let lengths = format!("take 4458 bytes, not {}", message.len());
         assert!(text.contains(&lengths), "{text}");
@@ -307,7 +327,7 @@ fn foreign_bytes_give_values_in_range() {
             let mut message = vec![0; circuit.message_len()];
             Random::os().fill(&mut message).unwrap();
             let labels = words(circuit.labels());
-            let evaluated = circuit.evaluate(&NONCE, &labels, &message).unwrap();
+            let evaluated = circuit.evaluate(&NONCES, &labels, &message).unwrap();
             let limit = power_of_two(mask_bits + 1);
             assert!(evaluated.values.iter().all(|value| value < &limit));
         }
@@ -324,4 +344,36 @@ fn widths_that_do_not_fit_are_refused_by_number() {
         assert!(text.contains(&numbers), "{text}");
     }
     assert!(Circuit::new((1 << 28) + 1, 16, 56, Source::Sign).is_err());
+}
+
+/// What the circuit costs, in one thread: `RAYON_NUM_THREADS=1 cargo test --release --features
+/// test-seed --lib cost_of_a_value -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn cost_of_a_value() {
+    for (bits, mask_bits, source) in [
+        (25, 89, Source::Sign),
+        (25, 89, Source::Bit),
+        (41, 105, Source::Sign),
+    ] {
+        let batch = Batch::random(1 << 14, bits, mask_bits, source);
+        let circuit = &batch.circuit;
+        let zero = words(circuit.labels());
+        let mut least = [f64::INFINITY; 2];
+        for _ in 0..9 {
+            let began = std::time::Instant::now();
+            let garbled = batch.garble(99, &NONCES, &zero);
+            let between = std::time::Instant::now();
+            let evaluated = circuit.evaluate(&NONCES, &zero, &garbled.message).unwrap();
+            let [garbling, evaluation] = [between - began, between.elapsed()];
+            assert_eq!(evaluated.values.len(), batch.z.len());
+            for (least, time) in least.iter_mut().zip([garbling, evaluation]) {
+                *least = least.min(time.as_secs_f64() * 1e6 / batch.z.len() as f64);
+            }
+        }
+        let [garbling, evaluation] = least;
+        println!(
+            "{bits} bits, {source:?}: garbling {garbling:.2} µs a value, evaluation {evaluation:.2}"
+        );
+    }
 }

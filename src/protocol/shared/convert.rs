@@ -9,32 +9,33 @@
 //! of that gate may also be the item before (u16 2). The request begins like those of
 //! [`super::products`].
 
-use super::gate::{Bits, Transfers};
+use super::gate::Bits;
 use super::outcome::{Awaited, Outcome, Use, Waiting, read_outcomes};
+use super::setup::{Quoted, Transfers};
 use super::{
-    Answering, Delivery, Halves, Outbox, dimensions, read_dimensions, read_share, read_transfers,
+    Answering, Delivery, Halves, Outbox, dimensions, read_dimensions, read_halves, read_transfers,
     write_share, write_transfers,
 };
 use crate::error::{Error, Result};
 use crate::modular::{Limbs, Residues};
 use crate::paillier::Encrypt;
 use crate::protocol::call::Question;
-use crate::protocol::masking::{self, Masker};
+use crate::protocol::masking::{self, Masker, RandomPart};
 use crate::protocol::message::{self, Operation};
 use crate::protocol::p2::MAX_ITEMS;
 use crate::protocol::wide::Wide;
-use crate::tensor::EncryptedTensor;
+use crate::tensor::{EncryptedTensor, Share};
 use crate::wire::{Reader, Writer};
 use std::sync::Arc;
 
 /// What P1 asks for.
 #[derive(Debug)]
 pub enum Item<'a> {
-    /// The values of a tensor, shared if they are not yet, for this use.
-    Tensor(&'a EncryptedTensor, Use<'a>),
+    /// The values of a tensor, for this use. They are shared unless a share of them is known.
+    Tensor(&'a EncryptedTensor, Option<Share>, Use<'a>),
     /// Bits that P1 has flipped by coins: P2 gets to know the flipped ones, for the gate of the
     /// item that follows.
-    Flipped(&'a Residues, &'a [bool]),
+    Flipped(&'a Residues, RandomPart, &'a [bool]),
 }
 
 /// P1: asks that values be shared, where they are not, and for ciphertexts as deliveries say
@@ -45,15 +46,15 @@ pub fn ask(
     items: &[Item<'_>],
     transfers: Option<&Arc<Transfers>>,
 ) -> Result<Question<Vec<Outcome>>> {
-    let mut w = message::request(Operation::Share, masker.key);
+    let mut w = masker.request(Operation::Share);
     write_transfers(&mut w, transfers);
     w.u64(items.len() as u64);
     let mut waiting = Vec::with_capacity(items.len());
     let (mut masked, mut flipped) = (0, None);
     for item in items {
         match item {
-            Item::Tensor(tensor, result) => {
-                let awaited = write_tensor(masker, &mut w, tensor, result)?;
+            Item::Tensor(tensor, known, result) => {
+                let awaited = write_tensor(masker, &mut w, tensor, known.as_ref(), result)?;
                 masked += match awaited.known {
                     Some(_) => 0,
                     None => awaited.count(),
@@ -63,31 +64,36 @@ pub fn ask(
                 let fallback = Some((*tensor).clone());
                 waiting.push(Waiting::new(&mut w, awaited, result, fallback, bits));
             }
-            Item::Flipped(bits, coins) => {
-                write_flipped(masker, &mut w, bits)?;
+            Item::Flipped(bits, random, coins) => {
+                write_flipped(masker, &mut w, bits, *random)?;
                 masked += coins.len();
                 Delivery::default().write(&mut w);
                 w.u16(0);
-                flipped = Some(Bits::own(coins));
+                flipped = Some(Bits::own(coins, masker.job));
             }
         }
     }
-    let (key, transfers) = (masker.key.clone(), transfers.cloned());
+    let (key, quoted) = (masker.key.clone(), transfers.cloned().map(Quoted::new));
     Ok(Question::new(
         masker.key,
         Operation::Share,
         w.finish(),
         masked,
-        move |r| read_outcomes(r, &key, transfers.as_deref(), waiting),
+        move |r| read_outcomes(r, &key, quoted, waiting),
     ))
 }
 
 /// A flipped bit is uniform: it needs no mask and a slot of one bit.
-fn write_flipped(masker: &Masker<'_>, w: &mut Writer, bits: &Residues) -> Result<()> {
+fn write_flipped(
+    masker: &Masker<'_>,
+    w: &mut Writer,
+    bits: &Residues,
+    random: RandomPart,
+) -> Result<()> {
     let n = bits.len();
     let slots = masker.slots(1, 1, n)?;
     let packs = masking::gather_packs(bits, None, &slots);
-    let packed = masker.conceal(&packs, slots, &vec![Wide::ZERO; n], 0)?;
+    let packed = masker.conceal(&packs, slots, &vec![Wide::ZERO; n], 0, random)?;
     w.u16(0);
     w.u64(1);
     w.u64(n as u64);
@@ -99,6 +105,7 @@ fn write_tensor(
     masker: &Masker<'_>,
     w: &mut Writer,
     tensor: &EncryptedTensor,
+    known: Option<&Share>,
     result: &Use<'_>,
 ) -> Result<Awaited> {
     let (lines, per_line) = dimensions(tensor.shape());
@@ -108,28 +115,28 @@ fn write_tensor(
         lines,
         per_line,
         delivery: match result {
-            Use::Deliver(delivery) => *delivery,
+            Use::Deliver(delivery) | Use::Replace(delivery) => *delivery,
             Use::Offer(_) => Delivery::default(),
         },
+        job: masker.job,
         masks: Limbs::zeros(0, 1),
         mask_bits: masker.mask_bits(tensor.bound()),
         known: None,
     };
-    let shares = tensor.storage().shares();
-    if let Some(shared) = shares.get(lines, per_line, awaited.mask_bits) {
+    if let Some(share) = known {
         w.u16(1);
-        write_share(w, &shared.share);
-        awaited.masks = shared.share.masks();
-        awaited.known = Some(shared.share.clone());
+        write_share(w, share);
+        awaited.masks = share.masks();
+        awaited.known = Some(share.clone());
         return Ok(awaited);
     }
-    if matches!(result, Use::Deliver(_)) {
+    if !matches!(result, Use::Offer(_)) {
         awaited.delivery.bits = awaited.mask_bits + 2;
     }
     awaited.masks = masker.masks(tensor.len(), tensor.bound())?;
     let bound = tensor.bound();
     let packed = match tensor.storage().slots() {
-        None => masker.mask(tensor.storage().residues(), bound, &awaited.masks)?,
+        None => masker.mask(tensor.storage(), bound, &awaited.masks)?,
         Some(&slots) => {
             let needed = bound + masker.sigma + 2;
             if (slots.bits() as u32) < needed {
@@ -140,7 +147,8 @@ fn write_tensor(
                 });
             }
             let packs = tensor.storage().residues();
-            masker.mask_packs(packs, slots, bound, &awaited.masks)?
+            let random = RandomPart::of(tensor.storage());
+            masker.mask_packs(packs, slots, bound, &awaited.masks, random)?
         }
     };
     w.u16(0);
@@ -185,7 +193,7 @@ fn read_item(r: &mut Reader<'_>, p2: &Answering<'_>) -> Result<Halves> {
                 values,
             })
         }
-        1 => read_share(r, p2.sealer),
+        1 => read_halves(r, p2),
         other => Err(r.error(format!("kind {other} of a shared item is unknown"))),
     }
 }

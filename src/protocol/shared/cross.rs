@@ -1,17 +1,17 @@
 //! P1's work in a product: the cross terms, packs of the lines of one factor to the power of the
 //! other's masks, part by part.
 
+use super::Operand;
 use super::ahead::{Composer, Term};
-use super::shared_of;
 use crate::error::{Error, Result};
 use crate::fixed::bounds::ceil_log2;
 use crate::modular::exponentiation::{Exponents, multi_power};
 use crate::modular::{Limbs, Residues, Ring};
 use crate::paillier::Slots;
-use crate::protocol::masking::Masker;
+use crate::protocol::masking::{Masker, RandomPart};
 use crate::protocol::profile::{Phase, measure};
 use crate::protocol::wide::Wide;
-use crate::tensor::{EncryptedTensor, Packs, Share};
+use crate::tensor::{Packs, Share};
 use std::ops::Range;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -29,8 +29,8 @@ pub struct Prepared {
 
 impl Prepared {
     /// `along_lines`: whether the lines of the tensor are those of the product.
-    pub fn new(masker: &Masker<'_>, tensor: &EncryptedTensor, along_lines: bool) -> Result<Self> {
-        let shared = shared_of(masker, tensor)?;
+    pub fn new(operand: &Operand, along_lines: bool) -> Result<Self> {
+        let Operand { tensor, shared } = operand;
         let packs = if along_lines {
             &shared.rows
         } else {
@@ -138,7 +138,13 @@ impl CrossProducts<'_> {
         // A factor's ciphertexts are fresh, so that the length of their random exponents is known.
         let random_bits =
             masker.key.exponent_bits() + other.share.mask_bits + ceil_log2(factor.lines) + 1;
-        let packed = masker.conceal_from(&packs, slots, &plain, term.offset_bits, random_bits)?;
+        let packed = masker.conceal(
+            &packs,
+            slots,
+            &plain,
+            term.offset_bits,
+            RandomPart::Below(random_bits),
+        )?;
         Ok(packed.ciphertexts)
     }
 }

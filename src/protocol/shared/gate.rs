@@ -5,40 +5,31 @@
 //! one half, flipped by a coin of P1: nothing else, whatever the values are. P1 sees no answer that
 //! depends on them.
 //!
-//! The setup request is 128 points of 32 bytes; its reply a point and P2's seeds, sealed (u64
-//! length, bytes). A gate is asked for with the sealed seeds (u64 length, bytes), the nonce of the
-//! offer, u64 lines, u64 values in a line, u32 bits w of a value, u32 bits of the masks, u16 0
+//! A gate is asked for with the sealed seeds of the set-up ([`super::setup`]; u64 length, bytes), the nonce of the
+//! offer, P1's nonce of the garbling, u64 lines, u64 values in a line, u32 bits w of a value, u32 bits of the masks, u16 0
 //! (where the value is not negative) or 1 (where a shared bit is 1), the garbled circuit (u64
 //! length, bytes) and a *delivery*. The reply holds P2's halves of the signs, sealed, before the rest.
 
 use super::outcome::{Awaited, read_sealed};
-use super::{Answering, Delivery, Halves, Outbox, dimensions, read_dimensions, read_share};
+use super::setup::{self, Quoted, Transfers};
+use super::{Answering, Delivery, Halves, Outbox, dimensions, read_bits, read_dimensions};
 use crate::error::{Error, Result};
 use crate::modular::exponentiation::choose;
 use crate::modular::{Limbs, Residues};
 use crate::paillier::{Encrypt, PublicKey};
 use crate::protocol::call::Question;
-use crate::protocol::garble::{Circuit, Source};
+use crate::protocol::garble::{Circuit, Nonces, Source};
 use crate::protocol::masking::Masker;
 use crate::protocol::message::{self, Operation};
 use crate::protocol::p2::MAX_TERMS;
 use crate::protocol::profile::{Phase, measure};
-use crate::protocol::transfer::{Nonce, Seeds, Sender, Setup, answer_setup};
+use crate::protocol::transfer::{Nonce, Seeds};
 use crate::protocol::wide::{self, Wide};
-use crate::tensor::{Ciphertexts, EncryptedTensor, Line, Meta, Share};
+use crate::tensor::{Ciphertexts, EncryptedTensor, JobLabel, Line, Meta, Share};
 use crate::wire::{Reader, Writer};
 use std::fmt;
 use std::sync::Arc;
 use zeroize::Zeroizing;
-
-/// What P2's seeds are sealed for.
-pub const TRANSFERS: &[u8] = b"transfer seeds";
-
-/// P1's side of the oblivious transfers with one P2.
-pub struct Transfers {
-    sender: Sender,
-    pub ticket: Vec<u8>,
-}
 
 /// Bits that P1 and P2 share: b = P2's half ⊕ P1's.
 #[derive(Clone)]
@@ -49,6 +40,8 @@ pub struct Bits {
 
 /// Values that P2 is ready to put through a gate.
 pub struct Offered {
+    /// Under which they were offered, and have to go through the gate.
+    transfers: Arc<Transfers>,
     shape: Vec<usize>,
     meta: Meta,
     nonce: Nonce,
@@ -61,13 +54,14 @@ pub struct Offered {
 
 impl Bits {
     /// P1's halves of bits, before P2 has sealed its own.
-    pub fn own(halves: &[bool]) -> Self {
+    pub fn own(halves: &[bool], job: JobLabel) -> Self {
         let masks = bit_rows(halves);
         let line = Line {
             sealed: vec![],
             masks,
         };
         let share = Share {
+            job,
             per_line: halves.len(),
             mask_bits: 1,
             lines: vec![Arc::new(line)],
@@ -88,7 +82,7 @@ impl Offered {
     /// Reads P2's part of the transfer.
     pub fn read(
         r: &mut Reader<'_>,
-        transfers: &Transfers,
+        transfers: &Arc<Transfers>,
         awaited: Awaited,
         bits: Option<Bits>,
     ) -> Result<Self> {
@@ -104,6 +98,7 @@ impl Offered {
             .sender
             .zero_labels(&nonce, circuit.labels(), matrix)?;
         Ok(Self {
+            transfers: transfers.clone(),
             shape,
             meta,
             nonce,
@@ -137,39 +132,7 @@ macro_rules! opaque {
     )*};
 }
 
-opaque!(Transfers, Bits, Offered);
-
-/// P1: asks P2 to set up oblivious transfers.
-pub fn ask_setup(masker: &Masker<'_>) -> Result<Question<Transfers>> {
-    let (setup, points) = Setup::new(masker.random)?;
-    let mut w = message::request(Operation::Setup, masker.key);
-    w.bytes(&points);
-    Ok(Question::new(
-        masker.key,
-        Operation::Setup,
-        w.finish(),
-        0,
-        move |r| {
-            let sender = setup.finish(r.take(32)?)?;
-            let ticket = r.nested()?.to_vec();
-            Ok(Transfers { sender, ticket })
-        },
-    ))
-}
-
-/// P2: its part of the base transfers.
-pub fn answer_setup_request(
-    mut r: Reader<'_>,
-    p2: &Answering<'_>,
-    mut reply: Writer,
-) -> Result<Writer> {
-    let points = r.take(128 * 32)?;
-    r.finish()?;
-    let (point, seeds) = answer_setup(points, p2.random)?;
-    reply.bytes(&point);
-    reply.nested(&p2.sealer.seal(TRANSFERS, &seeds.to_bytes(), p2.random)?);
-    Ok(reply)
-}
+opaque!(Bits, Offered);
 
 /// P2: offers values to a gate: the low `width` bits of each half, and its halves of bits where
 /// the request quotes some.
@@ -188,7 +151,7 @@ pub fn offer(
     };
     let bits = Zeroizing::new(match r.u16()? {
         0 => vec![],
-        1 => low(&read_share(r, p2.sealer)?),
+        1 => low(&read_bits(r, p2)?),
         _ => low(before.ok_or_else(|| r.error("bits of an item before the first"))?),
     });
     let count = values.values.len();
@@ -223,11 +186,11 @@ pub struct Gated {
 pub fn ask(
     masker: &Masker<'_>,
     offered: Offered,
-    transfers: &Transfers,
     delivery: Delivery,
     encrypt_bits: bool,
 ) -> Result<Question<Gated>> {
     let Offered {
+        transfers,
         shape,
         meta,
         nonce,
@@ -260,12 +223,14 @@ pub fn ask(
     });
     let circuit = Circuit::new(n, width, mask_bits, source(bits.is_some()))?;
     let delta = transfers.sender.delta();
+    let nonces = Nonces::draw(nonce, masker.random)?;
     let garbled = measure(Phase::Garbling, n, || {
-        circuit.garble(delta, &nonce, &labels, &negated, &own_bits, &added)
+        circuit.garble(delta, &nonces, &labels, &negated, &own_bits, &added)
     });
-    let mut w = message::request(Operation::Gate, masker.key);
-    w.nested(&transfers.ticket);
-    w.bytes(&nonce);
+    let mut w = masker.request(Operation::Gate);
+    setup::write(&mut w, &transfers);
+    w.bytes(&nonces.transfer);
+    w.bytes(&nonces.garbling);
     w.u64(lines as u64);
     w.u64(per_line as u64);
     w.u32(width);
@@ -281,19 +246,26 @@ pub fn ask(
             bits: mask_bits + 2,
             ..delivery
         },
+        job: masker.job,
         masks: fresh,
         mask_bits,
         known: None,
     };
     awaited.delivery.write(&mut w);
     w.u16(u16::from(encrypt_bits));
-    let key = masker.key.clone();
+    let (key, quoted) = (masker.key.clone(), Quoted::new(transfers));
     let resume = move |r: &mut Reader<'_>| {
         let own_bits = match bits {
             Some(_) => None,
             None => {
+                let share = Share {
+                    job: awaited.job,
+                    per_line,
+                    mask_bits: 1,
+                    lines: vec![],
+                };
                 let own = bit_rows(&garbled.shares);
-                let share = read_sealed(r, lines, per_line, 1, &own, 1)?;
+                let share = read_sealed(r, share, lines, 1, &own)?;
                 Some(Bits { share })
             }
         };
@@ -313,11 +285,15 @@ pub fn ask(
                 )?)
             }
         };
-        Ok(Gated {
-            tensor: awaited.tensor(&key, share, &all.gather(&rest), None)?,
+        let gated = Gated {
+            tensor: awaited
+                .operand(&key, share, &all.gather(&rest), None)?
+                .tensor,
             bits: own_bits,
             encrypted_bits,
-        })
+        };
+        quoted.answered();
+        Ok(gated)
     };
     let (operation, request) = (Operation::Gate, w.finish());
     Ok(Question::new(masker.key, operation, request, n, resume))
@@ -349,8 +325,11 @@ fn offset_masks(masker: &Masker<'_>, n: usize, bound: u32, mask_bits: u32) -> Re
 
 /// P2: evaluates.
 pub fn answer(mut r: Reader<'_>, p2: &Answering<'_>, mut reply: Writer) -> Result<Writer> {
-    let seeds = Seeds::from_bytes(&p2.sealer.open(TRANSFERS, r.nested()?)?)?;
-    let nonce = read_nonce(&mut r)?;
+    let seeds = setup::read(&mut r, p2)?;
+    let nonces = Nonces {
+        transfer: read_nonce(&mut r)?,
+        garbling: read_nonce(&mut r)?,
+    };
     let (lines, per_line) = read_dimensions(&mut r)?;
     let (width, mask_bits) = (r.u32()?, r.u32()?);
     let by_bit = r.u16()? == 1;
@@ -370,8 +349,8 @@ pub fn answer(mut r: Reader<'_>, p2: &Answering<'_>, mut reply: Writer) -> Resul
         ));
     }
     let evaluated = measure(Phase::Evaluation, lines * per_line, || {
-        let labels = seeds.labels(&nonce, circuit.labels());
-        circuit.evaluate(&nonce, &labels, message)
+        let labels = seeds.labels(&nonces.transfer, circuit.labels());
+        circuit.evaluate(&nonces, &labels, message)
     })?;
     p2.see(&evaluated.values);
     let bits: Zeroizing<Vec<Wide>> = Zeroizing::new(
@@ -393,7 +372,7 @@ pub fn answer(mut r: Reader<'_>, p2: &Answering<'_>, mut reply: Writer) -> Resul
         outbox.plaintexts.push(wide::residues(bits.iter(), n));
     }
     if !by_bit {
-        outbox.seal(&halves(bits), 1)?;
+        outbox.seal_bits(&halves(bits))?;
     }
     outbox.deliver(&halves(evaluated.values), delivery)?;
     reply = outbox.finish()?;

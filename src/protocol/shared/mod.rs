@@ -3,14 +3,16 @@
 //! A value x is shared when P2 can read its half x + r and P1 knows the mask r. Products of shared
 //! matrices need ciphertexts of packs only ([`products`]), sums and divisions need none, and signs
 //! are compared under a garbled circuit ([`gate`]), so that P2 sees nothing but halves under fresh
-//! masks. P2 keeps no state: it seals its halves ([`seal`]), and P1 quotes them. It also seals what
+//! masks. P2 keeps no state: it seals its halves ([`seal`]), and P1 quotes them. P1 looks once whether the values of a tensor
+//! are shared already ([`known`]), and an operation works with what it found ([`Operand`]), whatever other
+//! threads do meanwhile. It also seals what
 //! it opens ahead of a request for products ([`open`]), so that both parties can work at once.
 //!
 //! # In messages
 //!
 //! | name | bytes |
 //! |---|---|
-//! | *share* | u64 lines, u64 values in a line, u32 limbs of a half, and for each line the sealed halves |
+//! | *share* | u64 lines, u64 values in a line, u32 limbs of a half, and for each line the sealed halves, of values or of bits |
 //! | *delivery* | u32 bits of a half (0: not sealed), u32 bits of a slot along the lines, u32 across them (0: none), u16 1 for single ciphertexts too |
 //!
 //! A reply holds what was sealed for each item, then the ciphertexts of all items: for each the
@@ -25,6 +27,7 @@ pub mod outcome;
 pub mod product;
 pub mod products;
 pub mod seal;
+pub mod setup;
 pub mod sizes;
 
 use super::masking::Masker;
@@ -37,16 +40,17 @@ use crate::error::{Error, Result};
 use crate::modular::Limbs;
 use crate::paillier::{Encrypt, PrivateKey, PublicKey, Slots};
 use crate::random::Random;
-use crate::tensor::{EncryptedTensor, Share, Shared, pack_signed_rows};
+use crate::tensor::{EncryptedTensor, Known, Share, Shared, Wanted, pack_signed_rows};
 use crate::wire::{Reader, Writer};
-use seal::{OVERHEAD, Sealer};
+use seal::{OVERHEAD, Purpose, Seals};
+use setup::Transfers;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// P2, while it answers one request.
 pub struct Answering<'a> {
     pub key: &'a PrivateKey,
-    pub sealer: &'a Sealer,
+    pub seals: Seals<'a>,
     pub random: &'a Random,
     /// What P2 got to see, group by group: for statistical tests of the masks.
     #[cfg(feature = "test-seed")]
@@ -146,10 +150,6 @@ fn limbs_for(bits: u32) -> usize {
     bits.div_ceil(64) as usize
 }
 
-fn purpose(per_line: usize, limbs: usize) -> Vec<u8> {
-    format!("halves {per_line} {limbs}").into_bytes()
-}
-
 /// P1: quotes sealed halves.
 fn write_share(w: &mut Writer, share: &Share) {
     let bytes = share.lines.first().map_or(0, |l| l.sealed.len());
@@ -162,8 +162,21 @@ fn write_share(w: &mut Writer, share: &Share) {
     }
 }
 
-/// P2: the halves that P1 quotes.
-fn read_share(r: &mut Reader<'_>, sealer: &Sealer) -> Result<Halves> {
+/// P2: the halves of values that P1 quotes.
+fn read_halves(r: &mut Reader<'_>, p2: &Answering<'_>) -> Result<Halves> {
+    read_share(r, p2, |per_line, limbs| Purpose::Halves { per_line, limbs })
+}
+
+/// P2: the halves of bits that P1 quotes.
+fn read_bits(r: &mut Reader<'_>, p2: &Answering<'_>) -> Result<Halves> {
+    read_share(r, p2, |per_line, _| Purpose::Bits { per_line })
+}
+
+fn read_share(
+    r: &mut Reader<'_>,
+    p2: &Answering<'_>,
+    purpose: impl Fn(usize, usize) -> Purpose,
+) -> Result<Halves> {
     let (lines, per_line) = read_dimensions(r)?;
     let limbs = r.u32()? as usize;
     if limbs > wide::LIMBS {
@@ -172,7 +185,9 @@ fn read_share(r: &mut Reader<'_>, sealer: &Sealer) -> Result<Halves> {
     let purpose = purpose(per_line, limbs);
     let mut values = Zeroizing::new(Vec::with_capacity(lines * per_line));
     for _ in 0..lines {
-        let plain = sealer.open(&purpose, r.take(OVERHEAD + 8 * limbs * per_line)?)?;
+        let plain = p2
+            .seals
+            .open(purpose, r.take(OVERHEAD + 8 * limbs * per_line)?)?;
         if limbs == 0 {
             return Err(r.error("halves without bits"));
         }
@@ -250,12 +265,20 @@ impl<'a> Outbox<'a> {
         }
     }
 
-    fn seal(&mut self, halves: &Halves, bits: u32) -> Result<()> {
-        let limbs = limbs_for(bits);
-        let purpose = purpose(halves.per_line, limbs);
+    fn seal_halves(&mut self, halves: &Halves, bits: u32) -> Result<()> {
+        let (per_line, limbs) = (halves.per_line, limbs_for(bits));
+        self.seal(halves, limbs, Purpose::Halves { per_line, limbs })
+    }
+
+    fn seal_bits(&mut self, bits: &Halves) -> Result<()> {
+        let per_line = bits.per_line;
+        self.seal(bits, 1, Purpose::Bits { per_line })
+    }
+
+    fn seal(&mut self, halves: &Halves, limbs: usize, purpose: Purpose) -> Result<()> {
         for line in halves.values.chunks_exact(halves.per_line.max(1)) {
             let plain = wides_to_bytes(line, limbs);
-            let sealed = self.p2.sealer.seal(&purpose, &plain, self.p2.random)?;
+            let sealed = self.p2.seals.seal(purpose, &plain, self.p2.random)?;
             self.reply.bytes(&sealed);
         }
         Ok(())
@@ -266,7 +289,7 @@ impl<'a> Outbox<'a> {
         self.values += halves.values.len();
         Error::check_limit("values in a reply", self.values, MAX_VALUES)?;
         if delivery.bits > 0 {
-            self.seal(halves, delivery.bits)?;
+            self.seal_halves(halves, delivery.bits)?;
         }
         let [rows, columns] = delivery.slots(key, halves.lines, halves.per_line)?;
         if let Some(slots) = rows {
@@ -323,12 +346,12 @@ impl<'a> Outbox<'a> {
 }
 
 /// P1: quotes the seeds that P2 sealed when transfers were set up, where there are some.
-fn write_transfers(w: &mut Writer, transfers: Option<&Arc<gate::Transfers>>) {
+fn write_transfers(w: &mut Writer, transfers: Option<&Arc<Transfers>>) {
     match transfers {
         None => w.u16(0),
         Some(transfers) => {
             w.u16(1);
-            w.nested(&transfers.ticket);
+            setup::write(w, transfers);
         }
     }
 }
@@ -336,10 +359,7 @@ fn write_transfers(w: &mut Writer, transfers: Option<&Arc<gate::Transfers>>) {
 fn read_transfers(r: &mut Reader<'_>, p2: &Answering<'_>) -> Result<Option<Seeds>> {
     match r.u16()? {
         0 => Ok(None),
-        _ => {
-            let opened = p2.sealer.open(gate::TRANSFERS, r.nested()?)?;
-            Seeds::from_bytes(&opened).map(Some)
-        }
+        _ => setup::read(r, p2).map(Some),
     }
 }
 
@@ -350,13 +370,21 @@ pub fn dimensions(shape: &[usize]) -> (usize, usize) {
     (count.checked_div(per_line).unwrap_or(0), per_line)
 }
 
-/// What is known of a tensor's shared values; whoever starts an operation has seen to it. Another
-/// thread may share them anew meanwhile: masks and halves have to come from one look.
-fn shared_of(masker: &Masker<'_>, tensor: &EncryptedTensor) -> Result<Arc<Shared>> {
+/// A tensor whose values are shared with P2, and what P1 found or made of that: one look, used throughout.
+#[derive(Debug, Clone)]
+pub struct Operand {
+    pub tensor: EncryptedTensor,
+    pub shared: Arc<Shared>,
+}
+
+/// What P1 knows of a tensor's values besides its ciphertexts. Other threads may share them anew meanwhile:
+/// masks, halves and packs have to come from one look.
+pub fn known(masker: &Masker<'_>, tensor: &EncryptedTensor) -> Known {
     let (lines, per_line) = dimensions(tensor.shape());
-    let mask_bits = masker.mask_bits(tensor.bound());
-    let shares = tensor.storage().shares();
-    shares.get(lines, per_line, mask_bits).ok_or_else(|| {
-        Error::invalid("the values of this tensor are not shared with P2; share them first")
+    tensor.storage().shares().known(&Wanted {
+        job: masker.job,
+        lines,
+        per_line,
+        mask_bits: masker.mask_bits(tensor.bound()),
     })
 }

@@ -14,12 +14,12 @@
 //!
 //! A reply holds what was sealed for each part. Values are two's complement, line by line.
 
-use super::seal::OVERHEAD;
+use super::seal::{OVERHEAD, Purpose};
 use super::{Answering, Halves, limbs_for, wide_from_bytes, wides_to_bytes};
 use crate::error::{Error, Result};
 use crate::paillier::{Encrypt, PublicKey, Slots};
 use crate::protocol::call::Question;
-use crate::protocol::masking::{self, Packed};
+use crate::protocol::masking::{self, Masker, Packed};
 use crate::protocol::message::{self, Operation};
 use crate::protocol::p2::{MAX_ITEMS, MAX_VALUES};
 use crate::protocol::wide::Wide;
@@ -49,16 +49,12 @@ pub struct Place {
 
 impl Place {
     /// What P2 seals the values of `part` for.
-    fn purpose(&self, part: &Slots) -> Vec<u8> {
-        let Self {
-            label,
-            item,
-            which,
-            first,
-        } = self;
-        let [lines, per_line] = part.dimensions();
-        let (bits, which) = (part.bits(), *which as u16);
-        format!("opened {label:?} {item} {which} {first} {lines} {per_line} {bits}").into_bytes()
+    fn purpose(&self, part: &Slots) -> Purpose {
+        Purpose::Opened {
+            place: *self,
+            dimensions: part.dimensions(),
+            slot_bits: part.bits(),
+        }
     }
 
     pub(super) fn write(&self, w: &mut Writer) {
@@ -92,15 +88,15 @@ pub struct Opened {
 }
 
 /// P1: asks P2 to open parts.
-pub fn ask(key: &PublicKey, parts: &[Part]) -> Question<Vec<Opened>> {
-    let mut w = message::request(Operation::Open, key);
+pub fn ask(masker: &Masker<'_>, parts: &[Part]) -> Question<Vec<Opened>> {
+    let mut w = masker.request(Operation::Open);
     w.u64(parts.len() as u64);
     for part in parts {
         w.bytes(&part.bytes);
     }
     let values = parts.iter().map(|part| part.values).sum();
     let awaited: Vec<_> = parts.iter().map(|p| (p.place, p.sealed_bytes)).collect();
-    Question::new(key, Operation::Open, w.finish(), values, move |r| {
+    Question::new(masker.key, Operation::Open, w.finish(), values, move |r| {
         let opened = awaited.into_iter().map(|(place, bytes)| {
             let sealed = r.take(bytes)?.to_vec();
             Ok(Opened { place, sealed })
@@ -177,7 +173,7 @@ pub fn read_term(
                     first: first as u32,
                 };
                 let sealed = r.take(sealed_bytes(&part))?;
-                let plain = p2.sealer.open(&place.purpose(&part), sealed)?;
+                let plain = p2.seals.open(place.purpose(&part), sealed)?;
                 let values = plain.chunks_exact(8 * limbs(&part)).map(wide_from_bytes);
                 Content::Opened(Zeroizing::new(values.collect()))
             }
@@ -254,7 +250,7 @@ pub fn answer(mut r: Reader<'_>, p2: &Answering<'_>, mut reply: Writer) -> Resul
     for ((place, Packed { slots, .. }), values) in parts.iter().zip(opened) {
         p2.see(&values);
         let plain = wides_to_bytes(&values, limbs(slots));
-        let sealed = p2.sealer.seal(&place.purpose(slots), &plain, p2.random)?;
+        let sealed = p2.seals.seal(place.purpose(slots), &plain, p2.random)?;
         reply.bytes(&sealed);
     }
     Ok(reply)

@@ -1,15 +1,16 @@
 //! What P1 waits for: results that come back as tensors, or that P2 offers to a gate.
 
-use super::gate::{Bits, Offered, Transfers};
+use super::gate::{Bits, Offered};
 use super::seal::OVERHEAD;
-use super::{Delivery, Halves, limbs_for, write_share};
+use super::setup::Quoted;
+use super::{Delivery, Halves, Operand, limbs_for, write_share};
 use crate::error::{Error, Result};
 use crate::modular::{Limbs, Residues};
 use crate::paillier::{PublicKey, Slots};
 use crate::protocol::message;
 use crate::protocol::wide::{self, Wide};
 use crate::tensor::{
-    Ciphertexts, EncryptedTensor, Line, Meta, Packs, Share, Shared, pack_signed_rows,
+    Ciphertexts, EncryptedTensor, JobLabel, Line, Meta, Packs, Share, Shared, pack_signed_rows,
 };
 use crate::wire::{Reader, Writer};
 use std::sync::Arc;
@@ -18,8 +19,10 @@ use zeroize::Zeroizing;
 /// What becomes of a result.
 #[derive(Debug, Clone, Copy)]
 pub enum Use<'a> {
-    /// It comes back as a tensor.
+    /// It comes back as a tensor, with the ciphertexts that there are already if there are some.
     Deliver(Delivery),
+    /// It comes back as a tensor of the delivered ciphertexts.
+    Replace(Delivery),
     /// It is offered to a gate, with the bits that the gate will use where it has some already.
     Offer(Option<&'a Bits>),
 }
@@ -27,15 +30,20 @@ pub enum Use<'a> {
 /// A result.
 #[derive(Debug)]
 pub enum Outcome {
-    Tensor(EncryptedTensor),
+    Tensor(Operand),
     Offered(Offered),
 }
 
 impl Outcome {
     /// The tensor that was asked for.
     pub fn tensor(self) -> EncryptedTensor {
+        self.operand().tensor
+    }
+
+    /// The same, with what is known of its shared values.
+    pub fn operand(self) -> Operand {
         match self {
-            Outcome::Tensor(tensor) => tensor,
+            Outcome::Tensor(operand) => operand,
             Outcome::Offered(_) => unreachable!("a tensor was asked for"),
         }
     }
@@ -71,6 +79,10 @@ impl Waiting {
                 w.u16(0);
                 return Waiting::Tensor(awaited, fallback);
             }
+            Use::Replace(_) => {
+                w.u16(0);
+                return Waiting::Tensor(awaited, None);
+            }
             Use::Offer(bits) => *bits,
         };
         w.u16(1);
@@ -93,11 +105,12 @@ impl Waiting {
     }
 }
 
-/// Reads all results of a reply: what is sealed and offered for each, then the ciphertexts of all.
+/// Reads all results of a reply: what is sealed and offered for each, then the ciphertexts of all. `quoted` is the
+/// set-up that the request named for gates.
 pub fn read_outcomes(
     r: &mut Reader<'_>,
     key: &PublicKey,
-    transfers: Option<&Transfers>,
+    quoted: Option<Quoted>,
     waiting: Vec<Waiting>,
 ) -> Result<Vec<Outcome>> {
     enum Place {
@@ -114,15 +127,16 @@ pub fn read_outcomes(
                 Place::Tensor(awaited, share, fallback)
             }
             Waiting::Offer(awaited, bits) => {
-                let transfers = transfers
+                let quoted = quoted
+                    .as_ref()
                     .ok_or_else(|| Error::invalid("a gate needs transfers; set them up first"))?;
-                Place::Offered(Offered::read(r, transfers, awaited, bits)?)
+                Place::Offered(Offered::read(r, quoted.transfers(), awaited, bits)?)
             }
         });
     }
     let all = message::read_answers(r, key, count)?;
     let mut at = 0;
-    places
+    let outcomes: Result<_> = places
         .into_iter()
         .map(|place| match place {
             Place::Offered(offered) => Ok(Outcome::Offered(offered)),
@@ -130,11 +144,15 @@ pub fn read_outcomes(
                 let count = awaited.ciphertexts(key)?;
                 let own = all.gather(&(at..at + count).collect::<Vec<_>>());
                 at += count;
-                let tensor = awaited.tensor(key, share, &own, fallback.as_ref())?;
-                Ok(Outcome::Tensor(tensor))
+                let operand = awaited.operand(key, share, &own, fallback.as_ref())?;
+                Ok(Outcome::Tensor(operand))
             }
         })
-        .collect()
+        .collect();
+    if let (Ok(_), Some(quoted)) = (&outcomes, quoted) {
+        quoted.answered();
+    }
+    outcomes
 }
 
 /// P1: a result that it waits for.
@@ -144,6 +162,7 @@ pub struct Awaited {
     pub lines: usize,
     pub per_line: usize,
     pub delivery: Delivery,
+    pub job: JobLabel,
     /// P1's halves of the values.
     pub masks: Limbs,
     pub mask_bits: u32,
@@ -161,14 +180,13 @@ impl Awaited {
         if let Some(known) = &self.known {
             return Ok(known.clone());
         }
-        read_sealed(
-            r,
-            self.lines,
-            self.per_line,
-            self.delivery.bits,
-            &self.masks,
-            self.mask_bits,
-        )
+        let share = Share {
+            job: self.job,
+            per_line: self.per_line,
+            mask_bits: self.mask_bits,
+            lines: vec![],
+        };
+        read_sealed(r, share, self.lines, self.delivery.bits, &self.masks)
     }
 
     pub fn ciphertexts(&self, key: &PublicKey) -> Result<usize> {
@@ -183,14 +201,15 @@ impl Awaited {
     }
 
     /// The tensor, from its share and ciphertexts of P2's halves. `fallback` are ciphertexts that
-    /// P1 has already, where none are delivered that could stand for the tensor.
-    pub fn tensor(
+    /// P1 has already, where none are delivered that could stand for the tensor. What is known of it is kept
+    /// beside its ciphertexts, too.
+    pub fn operand(
         self,
         key: &PublicKey,
         share: Share,
         halves: &Residues,
         fallback: Option<&EncryptedTensor>,
-    ) -> Result<EncryptedTensor> {
+    ) -> Result<Operand> {
         let [rows, columns] = self.delivery.slots(key, self.lines, self.per_line)?;
         let negative = Zeroizing::new(
             (0..self.masks.rows())
@@ -239,24 +258,26 @@ impl Awaited {
             }
             (None, None, None) => unreachable!("results come with ciphertexts"),
         };
-        tensor.storage().shares().put(Shared {
+        let shared = Shared {
             share,
             rows,
             columns,
-        });
-        Ok(tensor)
+        };
+        tensor.storage().shares().put(shared.clone());
+        let shared = Arc::new(shared);
+        Ok(Operand { tensor, shared })
     }
 }
 
-/// Sealed halves of one bit or more, and P1's masks of them.
+/// Sealed halves of one bit or more, and P1's masks of them: the lines of a share that has none yet.
 pub fn read_sealed(
     r: &mut Reader<'_>,
+    share: Share,
     lines: usize,
-    per_line: usize,
     bits: u32,
     masks: &Limbs,
-    mask_bits: u32,
 ) -> Result<Share> {
+    let per_line = share.per_line;
     let bytes = OVERHEAD + 8 * limbs_for(bits) * per_line;
     let lines = (0..lines)
         .map(|i| {
@@ -270,9 +291,5 @@ pub fn read_sealed(
             }))
         })
         .collect::<Result<_>>()?;
-    Ok(Share {
-        per_line,
-        mask_bits,
-        lines,
-    })
+    Ok(Share { lines, ..share })
 }

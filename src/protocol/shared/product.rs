@@ -4,13 +4,12 @@ use super::ahead::{Composer, Term};
 use super::cross::{CrossProducts, Prepared, work};
 use super::open::{Label, Which, read_term, values_of};
 use super::products::Item;
-use super::{Answering, Halves, read_share, write_share};
+use super::{Answering, Halves, Operand, read_halves, write_share};
 use crate::error::{Error, Result};
 use crate::fixed::bounds::ceil_log2;
 use crate::protocol::masking::Masker;
 use crate::protocol::p2::{MAX_TERMS, MAX_VALUES};
 use crate::protocol::wide::{self, Wide};
-use crate::tensor::EncryptedTensor;
 use crate::wire::{Reader, Writer};
 use rayon::prelude::*;
 use zeroize::Zeroizing;
@@ -18,7 +17,7 @@ use zeroize::Zeroizing;
 /// A factor of a product: a shared matrix, as it is or transposed.
 #[derive(Debug, Clone, Copy)]
 pub struct Factor<'a> {
-    pub tensor: &'a EncryptedTensor,
+    pub operand: &'a Operand,
     pub transposed: bool,
 }
 
@@ -98,8 +97,8 @@ impl Product {
     /// Checks that the factors fit each other, and that what is sent fits their slots.
     pub fn new(masker: &Masker<'_>, x: Factor<'_>, y: Factor<'_>, item: &Item<'_>) -> Result<Self> {
         // Lines of X are its columns, so that m runs along a line.
-        let left = Prepared::new(masker, x.tensor, x.transposed)?;
-        let right = Prepared::new(masker, y.tensor, !y.transposed)?;
+        let left = Prepared::new(x.operand, x.transposed)?;
+        let right = Prepared::new(y.operand, !y.transposed)?;
         let (m, p, q) = (left.per_line, left.lines, right.per_line);
         let results: usize = item.shape.iter().product();
         if right.lines != p || m * q != results {
@@ -277,7 +276,7 @@ pub fn read_product(
 ) -> Result<(Halves, u64)> {
     let mut factors = Vec::with_capacity(2);
     for lines_are_the_products in [true, false] {
-        let halves = read_share(r, p2.sealer)?;
+        let halves = read_halves(r, p2)?;
         let transposed = r.u16()? == 1;
         // Both as p lines: those of X are its columns.
         factors.push(match transposed == lines_are_the_products {

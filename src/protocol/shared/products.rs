@@ -25,23 +25,23 @@
 //! transfer matrix for the low w bits of all values and for the bits.
 
 use super::ahead::{Ahead, Composer};
-use super::gate::Transfers;
 use super::open::read_label;
 use super::outcome::{Awaited, Outcome, Use, Waiting, read_outcomes};
 use super::product::{Factor, Product, read_product};
+use super::setup::{Quoted, Transfers};
 use super::{
-    Answering, Delivery, Halves, Outbox, dimensions, read_share, read_transfers, read_wides,
-    shared_of, write_share, write_transfers, write_wides,
+    Answering, Delivery, Halves, Operand, Outbox, dimensions, read_halves, read_transfers,
+    read_wides, write_share, write_transfers, write_wides,
 };
 use crate::error::{Error, Result};
 use crate::fixed::bounds::ceil_log2;
 use crate::modular::Limbs;
 use crate::protocol::call::Question;
 use crate::protocol::masking::Masker;
-use crate::protocol::message::{self, Operation};
+use crate::protocol::message::Operation;
 use crate::protocol::p2::{MAX_ITEMS, MAX_SLOT_BITS};
 use crate::protocol::wide::{self, Wide};
-use crate::tensor::{EncryptedTensor, Meta, Share};
+use crate::tensor::{Meta, Share};
 use crate::wire::{Reader, Writer};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -50,8 +50,8 @@ use zeroize::Zeroizing;
 #[derive(Debug)]
 pub enum Kind<'a> {
     Product(Factor<'a>, Factor<'a>),
-    ColumnSums(&'a EncryptedTensor),
-    Difference(&'a EncryptedTensor, &'a EncryptedTensor),
+    ColumnSums(&'a Operand),
+    Difference(&'a Operand, &'a Operand),
 }
 
 /// `(kind + r_lo) // divisor + addend`.
@@ -60,7 +60,7 @@ pub struct Item<'a> {
     pub kind: Kind<'a>,
     pub divisor: u64,
     pub r_lo: Zeroizing<Vec<u64>>,
-    pub addend: Option<&'a EncryptedTensor>,
+    pub addend: Option<&'a Operand>,
     pub shape: Vec<usize>,
     pub meta: Meta,
     pub result: Use<'a>,
@@ -83,7 +83,7 @@ pub fn ask(
         })
         .collect::<Result<Vec<_>>>()?;
     let work = products.iter().flatten().map(Product::work).sum();
-    let mut w = message::request(Operation::Products, masker.key);
+    let mut w = masker.request(Operation::Products);
     write_transfers(&mut w, transfers);
     let mut composer = Composer::new(ahead, masker.random, work, &mut w)?;
     w.u64(items.len() as u64);
@@ -94,9 +94,7 @@ pub fn ask(
         let count = lines * per_line;
         let mask_bits = masker.mask_bits(item.meta.bound);
         let masks = masker.masks(count, item.meta.bound)?;
-        let addend = item.addend.map(|addend| shared_of(masker, addend));
-        let addend = addend.transpose()?;
-        let addend = addend.as_ref().map(|shared| &shared.share);
+        let addend = item.addend.map(|addend| &addend.shared.share);
         let hiding = hiding(item, addend, &masks, lines, per_line)?;
         match &item.kind {
             Kind::Product(..) => {
@@ -104,7 +102,7 @@ pub fn ask(
                 product.write(masker, &mut w, &mut composer, number, item, &hiding)?;
             }
             Kind::ColumnSums(x) => {
-                let share = &shared_of(masker, x)?.share;
+                let share = &x.shared.share;
                 let sums = column_sums(&share.masks(), per_line);
                 let bits = share.mask_bits + ceil_log2(share.lines.len());
                 w.u16(1);
@@ -112,8 +110,7 @@ pub fn ask(
                 write_corrections(&mut w, item, &hiding, &sums, bits.max(mask_bits));
             }
             Kind::Difference(a, b) => {
-                let [a, b] = [shared_of(masker, a)?, shared_of(masker, b)?];
-                let (a, b) = (&a.share, &b.share);
+                let (a, b) = (&a.shared.share, &b.shared.share);
                 let (masks_a, masks_b) = (a.masks(), b.masks());
                 let difference = Zeroizing::new(
                     (0..count)
@@ -138,7 +135,7 @@ pub fn ask(
             }
         }
         let delivery = match item.result {
-            Use::Deliver(delivery) => Delivery {
+            Use::Deliver(delivery) | Use::Replace(delivery) => Delivery {
                 bits: mask_bits + 2,
                 ..delivery
             },
@@ -152,6 +149,7 @@ pub fn ask(
             lines,
             per_line,
             delivery,
+            job: masker.job,
             masks,
             mask_bits,
             known: None,
@@ -160,13 +158,13 @@ pub fn ask(
     }
     seen += composer.masked;
     composer.finish(&mut w)?;
-    let (key, transfers) = (masker.key.clone(), transfers.cloned());
+    let (key, quoted) = (masker.key.clone(), transfers.cloned().map(Quoted::new));
     Ok(Question::new(
         masker.key,
         Operation::Products,
         w.finish(),
         seen,
-        move |r| read_outcomes(r, &key, transfers.as_deref(), waiting),
+        move |r| read_outcomes(r, &key, quoted, waiting),
     ))
 }
 
@@ -258,7 +256,7 @@ pub fn answer(mut r: Reader<'_>, p2: &Answering<'_>, reply: Writer) -> Result<Wr
             *z = wide::floor_divide(z, divisor);
         }
         if r.u16()? == 1 {
-            let addend = read_share(&mut r, p2.sealer)?;
+            let addend = read_halves(&mut r, p2)?;
             let fits = addend.per_line == values.per_line
                 && [1, values.lines].contains(&addend.lines)
                 && !addend.values.is_empty();
@@ -280,7 +278,7 @@ pub fn answer(mut r: Reader<'_>, p2: &Answering<'_>, reply: Writer) -> Result<Wr
 }
 
 fn read_column_sums(r: &mut Reader<'_>, p2: &Answering<'_>) -> Result<(Halves, u64)> {
-    let x = read_share(r, p2.sealer)?;
+    let x = read_halves(r, p2)?;
     let mut values = read_corrections(r, x.per_line)?;
     for line in 0..x.lines {
         for (place, sum) in values.iter_mut().enumerate() {
@@ -296,7 +294,7 @@ fn read_column_sums(r: &mut Reader<'_>, p2: &Answering<'_>) -> Result<(Halves, u
 }
 
 fn read_difference(r: &mut Reader<'_>, p2: &Answering<'_>) -> Result<(Halves, u64)> {
-    let (mut a, b) = (read_share(r, p2.sealer)?, read_share(r, p2.sealer)?);
+    let (mut a, b) = (read_halves(r, p2)?, read_halves(r, p2)?);
     if (a.lines, a.per_line) != (b.lines, b.per_line) {
         return Err(r.error(format!(
             "a difference of {} lines of {} and {} of {}",

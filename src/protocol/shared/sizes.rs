@@ -59,7 +59,7 @@ pub fn sizes(operation: Operation, r: &mut Reader<'_>, key: &PublicKey) -> Resul
         }
         Operation::Gate => {
             r.nested()?;
-            r.take(std::mem::size_of::<Nonce>())?;
+            r.take(2 * std::mem::size_of::<Nonce>())?;
             let (lines, per_line) = read_dimensions(r)?;
             sizes.groups.push([lines, per_line]);
             r.take(4 + 4 + 2)?; // widths, and which gate

@@ -160,9 +160,11 @@ impl Shared {
         let turn = self.turn().await?;
         record.waited = queued.elapsed();
         // The work goes on to its end even if the client leaves, so what it occupies goes with it.
+        // Its name, not its connection: it may come back on another one.
+        let name = grant.client.clone();
         let work = tokio::task::spawn_blocking(move || {
             let began = Instant::now();
-            let reply = p2.answer(&request);
+            let reply = p2.answer_for(name.as_bytes(), &request);
             drop((turn, memory, request));
             (reply, began.elapsed(), (call, for_reply))
         });
