@@ -1,12 +1,15 @@
 //! Estimates what training a network costs, then trains it on random data and compares.
 //!
-//! `cargo run --release --example step -- 64,32,10 [batch 32] [key bits 2048] [σ 40] [steps 4] [--short-exponents]`
+//! `cargo run --release --example step -- 64,32,10 [batch 32] [key bits 2048] [steps 4] [--sigma=BITS] [--short-exponents]`
+//!
+//! The masks are as wide as the promise of 2^−40 demands for these steps; --sigma=BITS measures others.
 
 use smlp::mlp::{Estimate, Job};
 use smlp::random::Random;
+use smlp::tensor::UPLOAD_SIGMA;
 use smlp::{
     Encrypt, EncryptedTensor, ExponentLength, FitOptions, InProcess, IntegerMlp, IntegerTensor,
-    MlpConfig, P1, P2, PrivateKey, Security, Session, TrainFor,
+    MlpConfig, P1, P2, PrivateKey, Promise, Security, Session, TrainFor,
 };
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -31,7 +34,11 @@ fn main() -> smlp::Result<()> {
             .next()
             .map_or(default, |a| a.parse().expect("a number"))
     };
-    let (batch, bits, sigma, steps) = (number(32) as usize, number(2048), number(40), number(4));
+    let (batch, bits, steps) = (number(32) as usize, number(2048), number(4));
+    let sigma = options.iter().find_map(|o| o.strip_prefix("--sigma="));
+    let promise = sigma.map_or(Promise::default(), |bits| {
+        Promise::insecure(bits.parse().expect("--sigma is a number"))
+    });
 
     let config = MlpConfig::relu(&layers)
         .with_fraction_bits(12)
@@ -43,7 +50,7 @@ fn main() -> smlp::Result<()> {
         epochs: 1,
         key_bits: bits,
         exponents,
-        sigma,
+        promise,
     };
     println!("{} threads", rayon::current_num_threads());
     let estimate = Estimate::measure(&config, job, Security::Required)?;
@@ -58,14 +65,14 @@ fn main() -> smlp::Result<()> {
             .map(|i| ((i * 7919 + 13) % 101) as f64 / 101.0 - 0.5)
             .collect();
         let clear = IntegerTensor::from_f64(&[rows, width], &values, 12, Some(15))?;
-        EncryptedTensor::encrypt_packed(&clear, &key, sigma, &random)
+        EncryptedTensor::encrypt_packed(&clear, &key, UPLOAD_SIGMA, &random)
     };
     let (x, y) = (data(layers[0])?, data(layers[layers.len() - 1])?);
     println!(
         "key, data and network encrypted: {:.2} s",
         started.elapsed().as_secs_f64()
     );
-    let p1 = P1::new(key.public().clone(), sigma)?;
+    let p1 = P1::new(key.public().clone(), promise)?;
     let p2 = InProcess::new(Arc::new(P2::new(key.clone())));
     let session = Session::new(Arc::new(p1), Arc::new(p2));
     let mut last = Instant::now();

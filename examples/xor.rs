@@ -6,7 +6,7 @@ use smlp::mlp::{argmax, seed_from_number};
 use smlp::random::Random;
 use smlp::{
     Clear, Encrypt, EncryptedTensor, FitOptions, InProcess, IntegerMlp, IntegerTensor, MlpConfig,
-    P1, P2, PrivateKey, Record, Security, Session, TrainFor,
+    P1, P2, PrivateKey, Promise, Record, Security, Session, TrainFor,
 };
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ fn main() -> smlp::Result<()> {
     let ey = EncryptedTensor::encrypt(&y, &key, &Random::os())?;
 
     // P1 and P2, here in one process.
-    let p1 = P1::new(key.public().clone(), smlp::protocol::DEFAULT_SIGMA)?;
+    let p1 = P1::new(key.public().clone(), Promise::default())?;
     let p2 = InProcess::new(Arc::new(P2::new(key.clone())));
     // What is rounded with is kept for the twin alone.
     let record = Arc::new(Record::new());

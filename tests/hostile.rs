@@ -8,7 +8,7 @@ use smlp::protocol::{Operation, addressee};
 use smlp::random::Random;
 use smlp::{
     Activation, Arithmetic, Division, Encrypt, Error, IntegerMlp, IntegerTensor, MlpConfig, P1, P2,
-    Session, Step, Transport,
+    Promise, Session, Step, Transport,
 };
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -30,7 +30,7 @@ fn recorded(parties: &Parties) -> Vec<Vec<u8>> {
         log.lock().unwrap().push(request.to_vec());
         p2.answer(request)
     };
-    let p1 = P1::new(parties.key.public().clone(), 40).unwrap();
+    let p1 = P1::new(parties.key.public().clone(), Promise::insecure(40)).unwrap();
     let session = Session::new(Arc::new(p1), Arc::new(wire));
     let x = IntegerTensor::from_f64(&[2, 2], &[0.5, -0.5, 0.25, 1.0], 4, Some(7)).unwrap();
     let x = parties.encrypt(&x);
@@ -64,7 +64,7 @@ impl Transport for Remote {
 fn overlapped(parties: &Parties, requests: &Arc<Mutex<Vec<Vec<u8>>>>) {
     let before = requests.lock().unwrap().len();
     let remote = Remote(P2::new(parties.key.clone()), requests.clone());
-    let p1 = P1::new(parties.key.public().clone(), 40).unwrap();
+    let p1 = P1::new(parties.key.public().clone(), Promise::insecure(40)).unwrap();
     let session = Session::new(Arc::new(p1), Arc::new(remote));
     let [x, y] = [[8, 1], [1, 8]]
         .map(|shape| parties.encrypt(&IntegerTensor::from_i64(&shape, &[3; 8], Some(4)).unwrap()));

@@ -11,8 +11,8 @@ use smlp::fixed::RoundingKey;
 use smlp::protocol::Call;
 use smlp::random::Random;
 use smlp::{
-    Arithmetic, Division, Encrypt, EncryptedTensor, IntegerTensor, P1, P2, PrivateKey, Result,
-    Security, Session, Step, Transport,
+    Arithmetic, Division, Encrypt, EncryptedTensor, IntegerTensor, P1, P2, PrivateKey, Promise,
+    Result, Security, Session, Step, Transport,
 };
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -52,7 +52,7 @@ fn views(
     inputs(shape).map(|x| {
         // Different masks for both, as in life.
         seed += 1;
-        let p1 = P1::seeded(key().public().clone(), SIGMA, seed).unwrap();
+        let p1 = P1::seeded(key().public().clone(), Promise::insecure(SIGMA), seed).unwrap();
         p2.view(start(&p1, &x).unwrap().request().unwrap()).unwrap()
     })
 }
@@ -187,7 +187,7 @@ fn comparisons_hide_values_signs_and_results() {
     let mut seed = 30;
     let [a, b] = inputs(&[ELEMENTS]).map(|x| {
         seed += 1;
-        let p1 = P1::seeded(key().public().clone(), SIGMA, seed).unwrap();
+        let p1 = P1::seeded(key().public().clone(), Promise::insecure(SIGMA), seed).unwrap();
         all_views(&p1, |p1| p1.relu(&x))
     });
     // The masked values; what comes out of the gate; one half of every sign.
@@ -208,7 +208,7 @@ fn selections_hide_bits_values_and_results() {
     for bits in [one(0), one(1)] {
         let [a, b] = inputs(&[ELEMENTS]).map(|x| {
             seed += 1;
-            let p1 = P1::seeded(key().public().clone(), SIGMA, seed).unwrap();
+            let p1 = P1::seeded(key().public().clone(), Promise::insecure(SIGMA), seed).unwrap();
             all_views(&p1, |p1| p1.select(&bits, &x))
         });
         // Flipped bits; masked values; what comes out of the gate; the bits' new halves.
@@ -229,7 +229,7 @@ fn products_of_shared_values_hide_factors_terms_and_results() {
     let mut seed = 10;
     let samples = inputs(&[ELEMENTS, 1]).map(|x| {
         seed += 1;
-        let p1 = P1::seeded(key().public().clone(), SIGMA, seed).unwrap();
+        let p1 = P1::seeded(key().public().clone(), Promise::insecure(SIGMA), seed).unwrap();
         let views = Arc::new(Mutex::new(vec![]));
         let (log, answering) = (views.clone(), p2.clone());
         let wire = move |request: &[u8]| -> Result<Vec<u8>> {
@@ -284,7 +284,7 @@ fn terms_opened_ahead_hide_what_they_hide_in_one_request() {
     let mut seed = 20;
     let samples = inputs(&[ELEMENTS, 1]).map(|all| {
         seed += 1;
-        let p1 = P1::seeded(key().public().clone(), SIGMA, seed).unwrap();
+        let p1 = P1::seeded(key().public().clone(), Promise::insecure(SIGMA), seed).unwrap();
         let remote = Arc::new(Remote(P2::new(key().clone()), Mutex::default()));
         let session = Session::new(Arc::new(p1), Arc::new(remote.clone()));
         let mut groups = vec![vec![]; 6];

@@ -7,8 +7,8 @@ use common::Parties;
 use smlp::protocol::{Operation, Summary, addressee};
 use smlp::random::Random;
 use smlp::{
-    Clear, EncryptedMlp, Error, IntegerMlp, IntegerTensor, MlpConfig, P1, P2, PublicKey, Record,
-    Result, Session, Transport,
+    Clear, EncryptedMlp, Error, IntegerMlp, IntegerTensor, MlpConfig, P1, P2, Promise, PublicKey,
+    Record, Result, Session, Transport,
 };
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -157,7 +157,7 @@ impl Job {
 }
 
 fn session(p: &Parties, wire: Arc<dyn Transport>) -> Session {
-    let p1 = P1::new(p.session.p1().key().clone(), 40).unwrap();
+    let p1 = P1::new(p.session.p1().key().clone(), Promise::insecure(40)).unwrap();
     Session::new(Arc::new(p1), wire)
 }
 

@@ -15,7 +15,7 @@ use smlp::random::Random;
 use smlp::tensor::Storage;
 use smlp::{
     Arithmetic, Division, Encrypt, EncryptedMlp, EncryptedTensor, FitOptions, IntegerMlp,
-    IntegerTensor, MlpConfig, P1, P2, PrivateKey, Result, Session, TrainFor,
+    IntegerTensor, MlpConfig, P1, P2, PrivateKey, Promise, Result, Session, TrainFor,
 };
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
@@ -40,7 +40,7 @@ fn watched(key: &PrivateKey) -> (Session, Arc<Mutex<View>>) {
         }
         p2.answer(request)
     };
-    let p1 = P1::new(key.public().clone(), 40).unwrap();
+    let p1 = P1::new(key.public().clone(), Promise::insecure(40)).unwrap();
     (Session::new(Arc::new(p1), Arc::new(wire)), views)
 }
 

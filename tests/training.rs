@@ -114,7 +114,7 @@ fn a_lost_exchange_leaves_the_network_as_it_was() {
             Err(smlp::Error::Transport("the wire broke".into()))
         }
     };
-    let p1 = smlp::P1::new(net.key().clone(), 40).unwrap();
+    let p1 = smlp::P1::new(net.key().clone(), smlp::Promise::insecure(40)).unwrap();
     let session = smlp::Session::new(std::sync::Arc::new(p1), std::sync::Arc::new(wire));
     let error = net.train_step(&session, &x, &x, 0.1).unwrap_err();
     assert!(matches!(error, smlp::Error::Transport(_)), "{error}");

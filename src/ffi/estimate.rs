@@ -3,6 +3,7 @@
 use super::arguments::{Out, borrow, free, key_flags};
 use super::{BytesHandle, Failure, MlpOptionsHandle, Status, guard};
 use crate::mlp::{Estimate, Job};
+use crate::protocol::Promise;
 use crate::protocol::profile::Phase;
 
 /// What a training job will cost on this machine.
@@ -42,6 +43,8 @@ pub enum EstimateItem {
     SMLP_ESTIMATE_STEP_ENCRYPTIONS = 12,
     /// log2 of m · 2^-sigma, P2's advantage over guessing at the end of the job.
     SMLP_ESTIMATE_LOG2_ADVANTAGE = 13,
+    /// sigma, the statistical security of the job's masks in bits, which follows from the promise.
+    SMLP_ESTIMATE_SIGMA = 14,
 }
 
 /// An [`EstimateItem`] that comes from C: any number. The header shows it as
@@ -52,7 +55,7 @@ pub type EstimateItemNumber = i32;
 /// this process. Takes as long as these steps and a key.
 ///
 /// Args: options: the network. rows: of the data set. batch_size: rows a step. epochs: passes over
-/// the data. key_bits, sigma: as for smlp_private_key_generate() and smlp_p1_new(). flags: as for
+/// the data. key_bits: as for smlp_private_key_generate(). security: as for smlp_p1_new(). flags: as for
 /// smlp_private_key_generate().
 /// Errors: SMLP_INVALID_ARGUMENT, SMLP_INSECURE; SMLP_BOUND when the key is too small for the masks.
 #[unsafe(no_mangle)]
@@ -62,23 +65,23 @@ pub unsafe extern "C" fn smlp_estimate_new(
     batch_size: usize,
     epochs: u64,
     key_bits: u32,
-    sigma: u32,
+    security: u32,
     flags: u32,
     out: *mut *mut EstimateHandle,
 ) -> Status {
     guard(|| {
         // SAFETY: the contract.
         let (options, out) = unsafe { (borrow(options, "options")?, Out::new(out, "out")?) };
-        let (exponents, security) = key_flags(flags)?;
+        let (exponents, key_security) = key_flags(flags)?;
         let job = Job {
             rows,
             batch_size,
             epochs,
             key_bits,
             exponents,
-            sigma,
+            promise: Promise::of(security),
         };
-        let estimate = Estimate::measure(&options.config, job, security)?;
+        let estimate = Estimate::measure(&options.config, job, key_security)?;
         out.object(EstimateHandle(estimate));
         Ok(())
     })
@@ -115,6 +118,7 @@ pub unsafe extern "C" fn smlp_estimate_number(
             items(Phase::Decryption),
             items(Phase::Encryption),
             estimate.log2_advantage(),
+            f64::from(estimate.sigma),
         ];
         let number = usize::try_from(which).ok().and_then(|i| numbers.get(i));
         out.set(*number.ok_or_else(|| Failure::invalid(format!("item {which} of an estimate")))?);

@@ -2,30 +2,80 @@
 
 use std::sync::Arc;
 
-use super::arguments::{Out, borrow, free};
+use super::arguments::{Out, borrow, free, security};
 use super::{CallHandle, PublicKeyHandle, Status, TensorHandle, guard};
-use crate::protocol::{DEFAULT_SIGMA, P1};
+use crate::paillier::Security;
+use crate::protocol::{P1, Promise};
 
 /// The compute server: starts calls on encrypted tensors.
 #[derive(Debug)]
 pub struct P1Handle(pub(super) Arc<P1>);
 
-/// P1 for one key.
+/// P1 for one key, which promises that P2's advantage over guessing is at most 2^-security: over all trainings of a
+/// network, and over all its other calls. The widths of its masks follow from that and from what P2 gets to see.
 ///
-/// Args: sigma: statistical security in bits of each mask, 40 to 128; 0 means
-/// SMLP_DEFAULT_SIGMA. m masked values give P2 an advantage of at most m · 2^-sigma.
+/// Args: security: 40 to 128 bits, SMLP_DEFAULT_SECURITY if in doubt. values: what calls other than trainings may show
+/// P2, in values and ciphertexts, SMLP_DEFAULT_VALUES if in doubt; past that they fail with SMLP_INSECURE.
 /// Errors: SMLP_INVALID_ARGUMENT, also for a key of other software, which no P2 has.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smlp_p1_new(
     key: *const PublicKeyHandle,
-    sigma: u32,
+    security: u32,
+    values: u64,
     out: *mut *mut P1Handle,
 ) -> Status {
     guard(|| {
         // SAFETY: the contract.
         let (key, out) = unsafe { (borrow(key, "key")?, Out::new(out, "out")?) };
-        let sigma = if sigma == 0 { DEFAULT_SIGMA } else { sigma };
-        out.object(P1Handle(Arc::new(P1::new(key.0.clone(), sigma)?)));
+        let promise = Promise::of(security).values(values);
+        out.object(P1Handle(Arc::new(P1::new(key.0.clone(), promise)?)));
+        Ok(())
+    })
+}
+
+/// P1 with masks of a chosen width. What that is too narrow for, to keep a promise of 2^-40, fails with
+/// SMLP_INSECURE before anything is sent.
+///
+/// Args: sigma: statistical security of each mask in bits, 40 to 128. flags: 0, or SMLP_ALLOW_INSECURE to promise
+/// nothing: for tests and for measuring, never for data.
+/// Errors: SMLP_INVALID_ARGUMENT, also for a key of other software.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smlp_p1_new_with_sigma(
+    key: *const PublicKeyHandle,
+    sigma: u32,
+    flags: u32,
+    out: *mut *mut P1Handle,
+) -> Status {
+    guard(|| {
+        // SAFETY: the contract.
+        let (key, out) = unsafe { (borrow(key, "key")?, Out::new(out, "out")?) };
+        let promise = match security(flags)? {
+            Security::Required => Promise::default().with_sigma(sigma),
+            Security::AllowInsecure => Promise::insecure(sigma),
+        };
+        out.object(P1Handle(Arc::new(P1::new(key.0.clone(), promise)?)));
+        Ok(())
+    })
+}
+
+/// The statistical security of P1's masks in bits, outside of trainings, which choose their own.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smlp_p1_sigma(p1: *const P1Handle, out: *mut u32) -> Status {
+    guard(|| {
+        // SAFETY: the contract.
+        let (p1, out) = unsafe { (borrow(p1, "p1")?, Out::new(out, "out")?) };
+        out.set(p1.0.sigma());
+        Ok(())
+    })
+}
+
+/// s of the promise that P2's advantage over guessing is at most 2^-s; 0 where nothing is promised.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smlp_p1_security(p1: *const P1Handle, out: *mut u32) -> Status {
+    guard(|| {
+        // SAFETY: the contract.
+        let (p1, out) = unsafe { (borrow(p1, "p1")?, Out::new(out, "out")?) };
+        out.set(p1.0.promise().security());
         Ok(())
     })
 }

@@ -36,7 +36,7 @@ pub enum Statistic {
     SMLP_P1_NANOSECONDS = 5,
     /// Time of P2 and of the wire, as far as P1 waited for them.
     SMLP_EXCHANGE_NANOSECONDS = 6,
-    /// m, the values that P2 saw under a mask: its advantage is at most m · 2^-sigma.
+    /// Values that P2 saw under a mask, and ciphertexts that P1 re-randomised for it.
     SMLP_MASKED_VALUES = 7,
 }
 
@@ -423,6 +423,24 @@ pub unsafe extern "C" fn smlp_session_statistic(
             .ok()
             .and_then(|which| counts.get(which));
         out.set(*count.ok_or_else(|| Failure::invalid(format!("statistic {which}")))?);
+        Ok(())
+    })
+}
+
+/// What P2 can have learned in this session, since it was made or its statistics were reset: its advantage over guessing
+/// is at most 2^-bits. Infinity where it saw nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smlp_session_kept_bits(
+    session: *const SessionHandle,
+    bits: *mut f64,
+) -> Status {
+    guard(|| {
+        // SAFETY: the contract.
+        let (session, bits) = unsafe { (borrow(session, "session")?, Out::new(bits, "bits")?) };
+        bits.set(match session {
+            SessionHandle::Encrypted(session) => session.statistics().kept_bits(),
+            SessionHandle::Clear(_) => f64::INFINITY,
+        });
         Ok(())
     })
 }

@@ -24,8 +24,16 @@ pub const SMLP_SHORT_EXPONENTS: u32 = 2;
 /// Bits of a key when the caller does not choose: 128-bit security.
 pub const SMLP_DEFAULT_KEY_BITS: u32 = 3072;
 
-/// Statistical security in bits of each mask when the caller does not choose.
-pub const SMLP_DEFAULT_SIGMA: u32 = 64;
+/// What P1 promises when the caller does not choose: P2's advantage over guessing is at most 2 to minus this.
+pub const SMLP_DEFAULT_SECURITY: u32 = 40;
+
+/// Values and ciphertexts that calls of a P1 outside of trainings may show P2 when the caller does not choose: about a
+/// million predictions of a small network.
+pub const SMLP_DEFAULT_VALUES: u64 = 268435456;
+
+/// Bits of masks that packed tensors have room for when the caller does not choose: those of trainings that show
+/// P2 up to 2^39 values.
+pub const SMLP_UPLOAD_SIGMA: u32 = 80;
 
 /// Fraction bits when the caller does not choose.
 pub const SMLP_DEFAULT_FRACTION_BITS: u32 = 16;

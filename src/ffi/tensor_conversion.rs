@@ -191,12 +191,13 @@ pub unsafe extern "C" fn smlp_tensor_encrypt_with_private_key(
     })
 }
 
-/// Encrypts many values a ciphertext: (bits of N - 2) / (bound + sigma + 2) along the last axis, 25
-/// of 15 bits under 2048 bits with sigma 64. What a data owner uploads for training. Packed
+/// Encrypts many values a ciphertext: (bits of N - 2) / (bound + sigma + 2) along the last axis, 21
+/// of 15 bits under 2048 bits with sigma 80. What a data owner uploads for training. Packed
 /// tensors are decrypted, stored, cut into rows and used in sessions as others are; sums within
 /// them, products with clear values and the calls of a P1 need smlp_session_unpack() first.
 ///
-/// Args: sigma: at least that of the P1 that will compute; SMLP_DEFAULT_SIGMA if in doubt.
+/// Args: sigma: bits of the widest masks that P1 will use on them, which follow from its promise; SMLP_UPLOAD_SIGMA if
+/// in doubt.
 /// Errors: as smlp_tensor_encrypt().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smlp_tensor_encrypt_packed(

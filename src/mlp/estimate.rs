@@ -8,10 +8,10 @@ use super::{Mlp, MlpConfig, seed_from_number};
 use crate::error::{Error, Result};
 use crate::paillier::{Encrypt, ExponentLength, PrivateKey, Security};
 use crate::protocol::profile::{self, Cost, Phase};
-use crate::protocol::{P1, P2};
+use crate::protocol::{P1, P2, Promise};
 use crate::random::Random;
-use crate::session::{Session, Statistics};
-use crate::tensor::{Ciphertexts, EncryptedTensor, IntegerTensor};
+use crate::session::{Layers, Session, Statistics};
+use crate::tensor::{Ciphertexts, EncryptedTensor, IntegerTensor, UPLOAD_SIGMA};
 use crate::transport::InProcess;
 use std::fmt;
 use std::sync::Arc;
@@ -30,8 +30,8 @@ pub struct Job {
     pub key_bits: u32,
     /// Of the key.
     pub exponents: ExponentLength,
-    /// Statistical security of the masks, in bits.
-    pub sigma: u32,
+    /// What P1 promises of its masks.
+    pub promise: Promise,
 }
 
 /// What one step costs.
@@ -48,6 +48,10 @@ pub struct StepCost {
 pub struct Estimate {
     /// The job.
     pub job: Job,
+    /// Statistical security of its masks, in bits: what the promise demands.
+    pub sigma: u32,
+    /// Values and ciphertexts that it may show P2 at most, from which that follows.
+    pub values: u64,
     /// Steps of the job.
     pub steps: u64,
     /// Ciphertexts of the data set, inputs and targets, packed.
@@ -80,24 +84,30 @@ impl Estimate {
             Mlp::draw(config.clone(), Some(seed_from_number(0)))?.encrypt(&key, &random)?;
         let batch = job.batch_size.min(job.rows);
         let (inputs, outputs) = (config.layers[0], config.layers[config.depth()]);
-        let x = zeros(config, batch, inputs, &key, job.sigma)?;
-        let y = zeros(config, batch, outputs, &key, job.sigma)?;
+        let x = zeros(config, batch, inputs, &key)?;
+        let y = zeros(config, batch, outputs, &key)?;
         let packs = |x: &EncryptedTensor| {
             let packs = x.storage().slots().map_or(0, |s| s.packs_per_line());
             (packs as u64).saturating_mul(job.rows as u64)
         };
         let data_ciphertexts = packs(&x).saturating_add(packs(&y));
-        let p1 = P1::new(key.public().clone(), job.sigma)?;
+        let steps = (job.epochs).saturating_mul(job.rows.div_ceil(job.batch_size) as u64);
+        let p1 = P1::new(key.public().clone(), job.promise)?;
         let p2 = InProcess::new(Arc::new(P2::new(key.clone())));
         let session = Session::new(Arc::new(p1), Arc::new(p2));
-        let first_step = step(&mut net, &session, &x, &y)?;
-        // Rows of a prepared data set are shared already; so are these now.
-        let step = step(&mut net, &session, &x, &y)?;
+        let exposure = config.exposure(job.rows, batch, steps);
+        let values = session.shown(&exposure);
+        let (sigma, first_step, step) = session.train(&exposure, 0, |session| {
+            let first_step = step(&mut net, session, &x, &y)?;
+            // Rows of a prepared data set are shared already; so are these now.
+            let step = step(&mut net, session, &x, &y)?;
+            Ok((session.p1().sigma(), first_step, step))
+        })?;
         Ok(Self {
             job,
-            steps: job
-                .epochs
-                .saturating_mul(job.rows.div_ceil(job.batch_size) as u64),
+            sigma,
+            values,
+            steps,
             data_ciphertexts,
             data_bytes: data_ciphertexts
                 .saturating_mul(8 * key.public().ring().modulus().width() as u64),
@@ -115,7 +125,7 @@ impl Estimate {
     /// P2's advantage over guessing at the end, as a power of two: log2 of m·2^−σ.
     pub fn log2_advantage(&self) -> f64 {
         let masked = self.step.statistics.masked_values as f64 * self.steps as f64;
-        masked.max(1.0).log2() - f64::from(self.job.sigma)
+        masked.max(1.0).log2() - f64::from(self.sigma)
     }
 }
 
@@ -137,13 +147,12 @@ fn zeros(
     rows: usize,
     columns: usize,
     key: &PrivateKey,
-    sigma: u32,
 ) -> Result<EncryptedTensor> {
     let bits = config.activation_bits;
     let values = vec![0.0; rows * columns];
     let clear =
         IntegerTensor::from_f64(&[rows, columns], &values, config.fraction_bits, Some(bits))?;
-    EncryptedTensor::encrypt_packed(&clear, key, sigma, &Random::os())
+    EncryptedTensor::encrypt_packed(&clear, key, UPLOAD_SIGMA, &Random::os())
 }
 
 fn step(
@@ -154,7 +163,7 @@ fn step(
 ) -> Result<StepCost> {
     session.reset_statistics();
     let before = profile::snapshot();
-    net.train_step(session, x, y, 0.1)?;
+    net.step_on(session, x, y, 0.1, &[])?;
     let phases = profile::snapshot()
         .into_iter()
         .zip(before)
@@ -218,7 +227,6 @@ impl fmt::Display for Estimate {
             rows,
             key_bits,
             exponents,
-            sigma,
             ..
         } = self.job;
         let kind = match exponents {
@@ -235,12 +243,13 @@ impl fmt::Display for Estimate {
         writeln!(f, "every further step: {}", self.step)?;
         write!(
             f,
-            "all {} steps: {:.0} s, {:.1} MB on the wire, P2's advantage at most 2^{:.0} (σ = {sigma})",
+            "all {} steps: {:.0} s, {:.1} MB on the wire; masks of {} bits, P2's advantage at most 2^{:.1}",
             self.steps,
             self.time().as_secs_f64(),
             (self.step.statistics.bytes_sent + self.step.statistics.bytes_received) as f64
                 * self.steps as f64
                 / 1e6,
+            self.sigma,
             self.log2_advantage()
         )
     }
@@ -261,7 +270,7 @@ mod tests {
             epochs: 3,
             key_bits: 512,
             exponents: ExponentLength::Half,
-            sigma: 40,
+            promise: Promise::insecure(40),
         };
         let estimate = Estimate::measure(&config, job, Security::AllowInsecure).unwrap();
         assert_eq!(estimate.steps, 9);

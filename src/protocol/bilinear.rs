@@ -121,7 +121,7 @@ pub fn ask(
         Ok(vec![tensor])
     };
     let request = w.finish();
-    let question = Question::for_ciphertexts(key, operation, request, masked, expected, resume);
+    let question = Question::for_ciphertexts(masker, operation, request, masked, expected, resume)?;
     Ok((output, question))
 }
 

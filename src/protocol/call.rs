@@ -1,5 +1,6 @@
 //! [`Call`]: one interactive operation from P1's side, driven by whoever owns the wire.
 
+use super::masking::Masker;
 use super::message::{self, Operation};
 use crate::error::{Error, Result};
 use crate::modular::Residues;
@@ -7,6 +8,7 @@ use crate::paillier::PublicKey;
 use crate::tensor::EncryptedTensor;
 use crate::wire::Reader;
 use std::fmt;
+use std::sync::atomic::Ordering;
 
 /// What P1 makes of P2's answer. It owns the masks and is consumed, with them, by the reply.
 type Resume<T> = Box<dyn FnOnce(&mut Reader<'_>) -> Result<Next<T>> + Send>;
@@ -23,27 +25,32 @@ pub(crate) struct Question<T = Vec<EncryptedTensor>> {
     pub key: PublicKey,
     pub operation: Operation,
     pub request: Vec<u8>,
-    /// Values that P2 sees under a mask.
-    pub masked: usize,
+    /// Values that P2 sees under a mask, and ciphertexts that were re-randomised for it.
+    pub masked: u64,
     resume: Resume<T>,
 }
 
 impl<T: 'static> Question<T> {
-    /// A question whose answer ends the call.
+    /// A question whose answer ends the call. It shows P2 so many values.
+    ///
+    /// # Errors
+    /// [`Error::Insecure`] where that is more than the promise of P1 allows.
     pub fn new(
-        key: &PublicKey,
+        masker: &Masker<'_>,
         operation: Operation,
         request: Vec<u8>,
-        masked: usize,
+        values: usize,
         resume: impl FnOnce(&mut Reader<'_>) -> Result<T> + Send + 'static,
-    ) -> Self {
-        Self {
-            key: key.clone(),
+    ) -> Result<Self> {
+        let values = values as u64;
+        masker.budget.spend(values)?;
+        Ok(Self {
+            key: masker.key.clone(),
             operation,
             request,
-            masked,
+            masked: values + masker.concealed.load(Ordering::Relaxed),
             resume: Box::new(move |r| resume(r).map(Next::Done)),
-        }
+        })
     }
 
     /// The same question; `f` takes what comes of it further.
@@ -68,16 +75,16 @@ impl<T: 'static> Question<T> {
 impl Question {
     /// A question whose answer is `count` ciphertexts.
     pub fn for_ciphertexts(
-        key: &PublicKey,
+        masker: &Masker<'_>,
         operation: Operation,
         request: Vec<u8>,
-        masked: usize,
+        values: usize,
         count: usize,
         resume: impl FnOnce(Residues) -> Result<Vec<EncryptedTensor>> + Send + 'static,
-    ) -> Self {
-        let own_key = key.clone();
-        Self::new(key, operation, request, masked, move |r| {
-            resume(message::read_answers(r, &own_key, count)?)
+    ) -> Result<Self> {
+        let key = masker.key.clone();
+        Self::new(masker, operation, request, values, move |r| {
+            resume(message::read_answers(r, &key, count)?)
         })
     }
 }
@@ -110,7 +117,7 @@ pub enum Step {
 impl<T: 'static> Call<T> {
     pub(super) fn new(question: Question<T>) -> Self {
         Self {
-            masked: question.masked as u64,
+            masked: question.masked,
             state: State::Waiting(question),
             peer_operations: 0,
         }
@@ -170,7 +177,7 @@ impl<T: 'static> Call<T> {
         reader.finish()?;
         self.state = match next {
             Next::Ask(question) => {
-                self.masked += question.masked as u64;
+                self.masked += question.masked;
                 State::Waiting(question)
             }
             Next::Done(results) => State::Done(results),
@@ -204,7 +211,8 @@ impl<T: 'static> Call<T> {
         }
     }
 
-    /// Values that P2 saw under a mask so far; with each, its advantage grows by 2^−σ at most.
+    /// Values that P2 saw under a mask so far, and ciphertexts that were re-randomised for it; with each, its
+    /// advantage grows by 2^−σ at most.
     pub fn masked_values(&self) -> u64 {
         self.masked
     }

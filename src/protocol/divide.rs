@@ -45,21 +45,14 @@ pub fn ask(
     }
     let x = x.compact()?;
     // P2 gets x + o + r as it is: the offset is not its to remove before it divides.
-    let slot_bits = (bound + masker.sigma).max(u64::BITS - divisor.leading_zeros()) + 3;
+    let slot_bits = (bound + masker.sigma()).max(u64::BITS - divisor.leading_zeros()) + 3;
     let slots = masker.slots(slot_bits, 1, count)?;
     let packs = masking::gather_packs(x.storage().residues(), None, &slots);
     let packed = masker.conceal(&packs, slots, &hidden, 0, RandomPart::of(x.storage()))?;
     let mut w = masker.request(Operation::Divide);
     w.u64(divisor);
     message::write_packed(&mut w, &packed);
-    Ok(single_answers(
-        masker,
-        Operation::Divide,
-        w.finish(),
-        &x,
-        meta,
-        removed,
-    ))
+    single_answers(masker, Operation::Divide, w.finish(), &x, meta, removed)
 }
 
 /// P1: asks for fresh encryptions of the same values, one a ciphertext.
@@ -75,14 +68,7 @@ pub fn ask_refresh(masker: &Masker<'_>, x: &EncryptedTensor) -> Result<Question>
     message::write_packed(&mut w, &packed);
     let (request, meta) = (w.finish(), x.meta());
     let removed = Zeroizing::new(removed);
-    Ok(single_answers(
-        masker,
-        Operation::Refresh,
-        request,
-        &x,
-        meta,
-        removed,
-    ))
+    single_answers(masker, Operation::Refresh, request, &x, meta, removed)
 }
 
 /// A question whose answer is one ciphertext an element, to which `removed` is added.
@@ -93,7 +79,7 @@ fn single_answers(
     x: &EncryptedTensor,
     meta: Meta,
     removed: Zeroizing<Vec<Wide>>,
-) -> Question {
+) -> Result<Question> {
     let (key, shape, count) = (masker.key.clone(), x.shape().to_vec(), x.len());
     let resume = move |answers: Residues| {
         let removed = wide::residues(removed.iter(), key.modulus().limbs());
@@ -102,7 +88,7 @@ fn single_answers(
         let tensor = EncryptedTensor::from_parts(storage, &shape, meta)?;
         Ok(vec![tensor])
     };
-    Question::for_ciphertexts(masker.key, operation, request, count, count, resume)
+    Question::for_ciphertexts(masker, operation, request, count, count, resume)
 }
 
 /// P2: divides (or, for a refresh, does nothing to) the masked values and encrypts them.

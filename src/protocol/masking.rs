@@ -2,6 +2,7 @@
 
 use super::message::{Head, Operation};
 use super::profile::{Phase, measure};
+use super::promise::Budget;
 use super::wide::{self, Wide};
 use crate::error::Result;
 use crate::modular::{Limbs, Residues, exponentiation};
@@ -9,6 +10,7 @@ use crate::paillier::{PrivateKey, PublicKey, Slots};
 use crate::random::Random;
 use crate::tensor::{Ciphertexts, JobLabel};
 use crate::wire::Writer;
+use std::sync::atomic::{AtomicU64, Ordering};
 use zeroize::Zeroizing;
 
 /// Values in slots, as they travel: slot v stands for v − 2^offset_bits (v itself where that is 0).
@@ -21,9 +23,12 @@ pub struct Packed {
 /// What P1 needs to hide values from P2.
 pub struct Masker<'a> {
     pub key: &'a PublicKey,
-    pub sigma: u32,
+    /// How wide masks are, and how much may be shown under them.
+    pub budget: &'a Budget,
     pub random: &'a Random,
     pub job: JobLabel,
+    /// Ciphertexts that were re-randomised for the request that is being made.
+    pub concealed: AtomicU64,
 }
 
 /// What the random parts of ciphertexts may be, which P2, who knows the factors of N, could read.
@@ -58,10 +63,15 @@ impl Masker<'_> {
         head.write()
     }
 
+    /// Statistical security of every mask, in bits.
+    pub fn sigma(&self) -> u32 {
+        self.budget.sigma
+    }
+
     /// Bits of a mask for values of `bound` bits: with the offset, values span 2^(bound+1), and the
     /// sum hides them up to 2^−σ.
     pub fn mask_bits(&self, bound: u32) -> u32 {
-        bound + 1 + self.sigma
+        bound + 1 + self.sigma()
     }
 
     /// Fresh masks for values of `bound` bits.
@@ -91,7 +101,7 @@ impl Masker<'_> {
     /// narrow as they can be: bound + σ + 2 bits.
     pub fn mask(&self, values: &Ciphertexts, bound: u32, masks: &Limbs) -> Result<Packed> {
         let singles = values.singles("masking single values")?;
-        let slots = self.slots(bound + self.sigma + 2, 1, singles.len())?;
+        let slots = self.slots(bound + self.sigma() + 2, 1, singles.len())?;
         let packs = gather_packs(singles, None, &slots);
         self.mask_packs(&packs, slots, bound, masks, RandomPart::of(values))
     }
@@ -113,6 +123,8 @@ impl Masker<'_> {
         random: RandomPart,
     ) -> Result<Packed> {
         let order = self.key.order_bits();
+        self.budget.spend(packs.len() as u64)?;
+        (self.concealed).fetch_add(packs.len() as u64, Ordering::Relaxed);
         let plain = slots.pack(&rows(plain), self.key.modulus().width());
         let masked = packs.multiply(&self.key.embed(&plain));
         Ok(Packed {
@@ -121,8 +133,8 @@ impl Masker<'_> {
             ciphertexts: measure(Phase::Rerandomisation, masked.len(), || {
                 let exponents = |bits| self.key.rerandomize(&masked, bits, self.random);
                 match random {
-                    RandomPart::Below(bits) => exponents(bits.min(order) + self.sigma),
-                    RandomPart::Ours => exponents(order + self.sigma),
+                    RandomPart::Below(bits) => exponents(bits.min(order) + self.sigma()),
+                    RandomPart::Ours => exponents(order + self.sigma()),
                     RandomPart::Anything => {
                         let zeros = self.key.uniform_zeros(masked.len(), self.random)?;
                         Ok(masked.multiply(&zeros))

@@ -44,6 +44,7 @@ mod message;
 mod p1;
 mod p2;
 pub mod profile;
+mod promise;
 pub(crate) mod shared;
 mod summary;
 mod transfer;
@@ -51,6 +52,8 @@ mod wide;
 
 pub use call::{Call, Step};
 pub use message::Operation;
-pub use p1::{DEFAULT_SIGMA, MIN_SIGMA, P1};
+pub use p1::P1;
+pub(crate) use p2::MAX_SLOT_BITS;
 pub use p2::P2;
+pub use promise::{DEFAULT_SECURITY, DEFAULT_VALUES, MIN_SIGMA, Promise};
 pub use summary::{REQUEST_HEADER_BYTES, Summary, addressee};

@@ -3,6 +3,7 @@
 use super::call::{Call, Next, Question};
 use super::masking::{Masker, RandomPart};
 use super::message::Operation;
+use super::promise::{Budget, Promise};
 use super::shared::ahead::Ahead;
 use super::shared::gate::{Gated, Offered};
 use super::shared::open::{self, Opened, Part};
@@ -13,31 +14,29 @@ use super::{bilinear, divide};
 use crate::error::{Error, Result};
 use crate::fixed::RoundingKey;
 use crate::modular::Residues;
-use crate::paillier::{MAX_SIGMA, PublicKey};
+use crate::paillier::PublicKey;
 use crate::random::Random;
 use crate::tensor::{
     EncryptedTensor, JobLabel, Known, Meta, Storage, broadcast_shapes, matmul_shape,
 };
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use zeroize::Zeroizing;
-
-/// σ when the caller does not choose, in bits.
-pub const DEFAULT_SIGMA: u32 = 64;
-
-/// The smallest σ; a mask of fewer bits hides nothing worth hiding.
-pub const MIN_SIGMA: u32 = 40;
 
 /// The party that holds the public key and all ciphertexts. Shareable between threads.
 ///
 /// Each one is a job of its own: what P2 seals for it no other P1 can use, nor the same one as another client of P2.
-#[derive(Debug)]
-pub struct P1(Arc<Inner>);
+/// Cheap to clone; clones are the same P1.
+#[derive(Debug, Clone)]
+pub struct P1 {
+    inner: Arc<Inner>,
+    budget: Arc<Budget>,
+}
 
-/// Calls of several rounds share it with P1.
 #[derive(Debug)]
 struct Inner {
     key: PublicKey,
-    sigma: u32,
+    promise: Promise,
     random: Random,
     job: JobLabel,
     set_ups: SetUps,
@@ -51,26 +50,22 @@ struct Flipped {
 }
 
 impl P1 {
-    /// P1 for one key, with masks `sigma` bits wider than what they hide (40 to 128).
+    /// P1 for one key. From what it promises follows how wide its masks are.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`]; also for a key of other software, whose P2 could not answer.
-    pub fn new(key: PublicKey, sigma: u32) -> Result<Self> {
-        Self::with_random(key, sigma, Random::os())
+    pub fn new(key: PublicKey, promise: Promise) -> Result<Self> {
+        Self::with_random(key, promise, Random::os())
     }
 
     /// As [`P1::new`] with reproducible masks: for statistical tests only.
     #[cfg(feature = "test-seed")]
-    pub fn seeded(key: PublicKey, sigma: u32, seed: u64) -> Result<Self> {
-        Self::with_random(key, sigma, Random::seeded(seed))
+    pub fn seeded(key: PublicKey, promise: Promise, seed: u64) -> Result<Self> {
+        Self::with_random(key, promise, Random::seeded(seed))
     }
 
-    fn with_random(key: PublicKey, sigma: u32, random: Random) -> Result<Self> {
-        if !(MIN_SIGMA..=MAX_SIGMA).contains(&sigma) {
-            return Err(Error::invalid(format!(
-                "a statistical security of {sigma} bits; {MIN_SIGMA} to {MAX_SIGMA} are supported, {DEFAULT_SIGMA} is the default"
-            )));
-        }
+    fn with_random(key: PublicKey, promise: Promise, random: Random) -> Result<Self> {
+        let budget = Arc::new(promise.serving()?);
         if key.is_foreign() {
             return Err(Error::invalid(format!(
                 "key {} was made by other software: it can encrypt and add, but protocols need a key generated here",
@@ -79,23 +74,41 @@ impl P1 {
         }
         let mut job = JobLabel::default();
         random.fill(&mut job)?;
-        Ok(Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             key,
-            sigma,
+            promise,
             random,
             job,
             set_ups: SetUps::default(),
-        })))
+        });
+        Ok(Self { inner, budget })
+    }
+
+    /// The same P1 for a training that shows P2 at most so many values and ciphertexts, after `before` trainings of
+    /// the same network: with masks as wide as that demands.
+    ///
+    /// # Errors
+    /// [`Error::Insecure`] where the width was chosen and is too small, with both numbers.
+    pub(crate) fn for_training(&self, values: u64, before: u64) -> Result<Self> {
+        Ok(Self {
+            inner: self.inner.clone(),
+            budget: Arc::new(self.inner.promise.training(values, before)?),
+        })
     }
 
     /// The key.
     pub fn key(&self) -> &PublicKey {
-        &self.0.key
+        &self.inner.key
     }
 
-    /// The statistical security σ, in bits.
+    /// The statistical security σ of masks outside of trainings, in bits. Trainings choose their own.
     pub fn sigma(&self) -> u32 {
-        self.0.sigma
+        self.budget.sigma
+    }
+
+    /// What it promises.
+    pub fn promise(&self) -> Promise {
+        self.inner.promise
     }
 
     /// Element-wise product of shapes that broadcast.
@@ -204,10 +217,10 @@ impl P1 {
         if x.is_empty() {
             return self.empty(x, x.shape(), &[meta]);
         }
-        let coins = self.0.random.coins(x.len())?;
+        let coins = self.inner.random.coins(x.len())?;
         let bits = bits.compact()?;
         let flipped = Flipped {
-            bits: gate::flip(&self.0.key, bits.storage().residues(), &coins)?,
+            bits: gate::flip(&self.inner.key, bits.storage().residues(), &coins)?,
             random: RandomPart::of(bits.storage()),
             coins,
         };
@@ -218,9 +231,9 @@ impl P1 {
     /// Puts x through a gate: of its own sign, which comes back encrypted, or of bits flipped by
     /// coins.
     fn gated(&self, x: EncryptedTensor, flipped: Option<Flipped>) -> Result<Call<Gated>> {
-        let inner = self.0.clone();
+        let p1 = self.clone();
         let offer = move |transfers: Arc<Transfers>| -> Result<Question<Gated>> {
-            let known = shared::known(&inner.masker(), &x).share;
+            let known = shared::known(&p1.masker(), &x).share;
             let mut items = vec![convert::Item::Tensor(&x, known, Use::Offer(None))];
             if let Some(flipped) = &flipped {
                 let Flipped {
@@ -230,18 +243,18 @@ impl P1 {
                 } = flipped;
                 items.insert(0, convert::Item::Flipped(bits, *random, coins));
             }
-            let question = convert::ask(&inner.masker(), &items, Some(&transfers))?;
+            let question = convert::ask(&p1.masker(), &items, Some(&transfers))?;
             let by_sign = flipped.is_none();
             Ok(question.and_then(move |mut outcomes| {
                 let (offered, delivery) = (outcomes.remove(0).offered(), Delivery::singles());
-                gate::ask(&inner.masker(), offered, delivery, by_sign).map(Next::Ask)
+                gate::ask(&p1.masker(), offered, delivery, by_sign).map(Next::Ask)
             }))
         };
         // Whoever drives a call may abandon it: none waits for the set-up of another.
-        Ok(Call::new(match self.0.set_ups.get() {
+        Ok(Call::new(match self.inner.set_ups.get() {
             Some(transfers) => offer(transfers)?,
             None => {
-                let inner = self.0.clone();
+                let inner = self.inner.clone();
                 setup::ask(&self.masker())?
                     .and_then(move |transfers| offer(inner.set_ups.keep(transfers)).map(Next::Ask))
             }
@@ -266,7 +279,7 @@ impl P1 {
     /// # Errors
     /// [`Error::Bound`], [`Error::KeyMismatch`].
     pub fn refresh(&self, x: &EncryptedTensor) -> Result<Call> {
-        self.0.key.check_same(x.key())?;
+        self.inner.key.check_same(x.key())?;
         if x.is_empty() {
             return self.empty(x, x.shape(), &[x.meta()]);
         }
@@ -293,7 +306,7 @@ impl P1 {
     pub(crate) fn share(&self, items: &[convert::Item<'_>]) -> Result<Call<Vec<Outcome>>> {
         for item in items {
             if let convert::Item::Tensor(tensor, ..) = item {
-                self.0.key.check_same(tensor.key())?;
+                self.inner.key.check_same(tensor.key())?;
             }
         }
         Ok(Call::new(convert::ask(&self.masker(), items, None)?))
@@ -312,8 +325,8 @@ impl P1 {
     }
 
     /// Has parts of products opened ahead of the request for these.
-    pub(crate) fn open(&self, parts: &[Part]) -> Call<Vec<Opened>> {
-        Call::new(open::ask(&self.masker(), parts))
+    pub(crate) fn open(&self, parts: &[Part]) -> Result<Call<Vec<Opened>>> {
+        Ok(Call::new(open::ask(&self.masker(), parts)?))
     }
 
     /// The oblivious transfers that offers need. Of threads that come at once before there are any, one has `drive`
@@ -322,7 +335,7 @@ impl P1 {
         &self,
         drive: impl FnOnce(Call<Transfers>) -> Result<Transfers>,
     ) -> Result<Arc<Transfers>> {
-        self.0
+        self.inner
             .set_ups
             .get_or_make(|| drive(Call::new(setup::ask(&self.masker())?)))
     }
@@ -334,12 +347,18 @@ impl P1 {
     }
 
     fn masker(&self) -> Masker<'_> {
-        self.0.masker()
+        Masker {
+            key: &self.inner.key,
+            budget: &self.budget,
+            random: &self.inner.random,
+            job: self.inner.job,
+            concealed: AtomicU64::new(0),
+        }
     }
 
     fn check(&self, tensors: &[&EncryptedTensor]) -> Result<()> {
         for x in tensors {
-            self.0.key.check_same(x.key())?;
+            self.inner.key.check_same(x.key())?;
             x.storage().singles("this operation of P1")?;
         }
         Ok(())
@@ -352,16 +371,5 @@ impl P1 {
             EncryptedTensor::from_parts(nothing, shape, meta)
         });
         Ok(Call::finished(results.collect::<Result<_>>()?))
-    }
-}
-
-impl Inner {
-    fn masker(&self) -> Masker<'_> {
-        Masker {
-            key: &self.key,
-            sigma: self.sigma,
-            random: &self.random,
-            job: self.job,
-        }
     }
 }

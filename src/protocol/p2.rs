@@ -11,7 +11,7 @@ use crate::tensor::JobLabel;
 use crate::wire::{Reader, Writer};
 
 /// The widest slot, that of a packed product: a bound of 126 bits, twice 128 of σ, 4 more.
-pub(super) const MAX_SLOT_BITS: u32 = 386;
+pub(crate) const MAX_SLOT_BITS: u32 = 386;
 
 /// Values and answers of one request: what P2 allocates stays in proportion.
 pub(super) const MAX_VALUES: usize = 1 << 24;

@@ -108,7 +108,11 @@ impl Promise {
             0 => 0,
             security => security + log2_of_share(before),
         };
-        self.budget_for(&format!("training number {before} of this network"), values, share)
+        self.budget_for(
+            &format!("training number {before} of this network"),
+            values,
+            share,
+        )
     }
 
     fn budget_for(&self, what: &str, values: u64, share: u32) -> Result<Budget> {
@@ -135,7 +139,9 @@ impl Promise {
         Budget {
             promise: *self,
             sigma,
-            values: 1u64.checked_shl(sigma.saturating_sub(share)).unwrap_or(u64::MAX),
+            values: 1u64
+                .checked_shl(sigma.saturating_sub(share))
+                .unwrap_or(u64::MAX),
             shown: AtomicU64::new(0),
         }
     }
@@ -143,7 +149,7 @@ impl Promise {
 
 /// log2((j+1)(j+2)), rounded up.
 fn log2_of_share(before: u64) -> u32 {
-    let j = u128::from(before);
+    let j = u128::from(before.min(1 << 60));
     u128::BITS - ((j + 1) * (j + 2) - 1).leading_zeros()
 }
 
@@ -153,7 +159,7 @@ fn ceil_log2(values: u64) -> u32 {
 
 /// The width of masks, and what P2 may still see under masks of this width.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     promise: Promise,
     pub sigma: u32,
     values: u64,
@@ -198,9 +204,15 @@ mod tests {
         for (before, bits) in [(0, 1), (1, 3), (2, 4), (3, 5), (9, 7), (99, 14)] {
             assert_eq!(sigma(1 << 20, before), Ok(60 + bits), "{before}");
         }
-        assert_eq!(Promise::of(64).training(1 << 20, 0).map(|b| b.sigma), Ok(85));
+        assert_eq!(
+            Promise::of(64).training(1 << 20, 0).map(|b| b.sigma),
+            Ok(85)
+        );
         assert_eq!(Promise::default().serving().map(|b| b.sigma), Ok(68));
-        assert_eq!(Promise::default().values(3).serving().map(|b| b.sigma), Ok(42));
+        assert_eq!(
+            Promise::default().values(3).serving().map(|b| b.sigma),
+            Ok(42)
+        );
         let error = Promise::of(100).training(1 << 40, 0).unwrap_err();
         assert!(error.to_string().contains("141 bits"), "{error}");
         assert!(sigma(u64::MAX, u64::MAX).is_err());
@@ -208,7 +220,9 @@ mod tests {
 
     #[test]
     fn shares_add_up_to_one_at_most() {
-        let sum: f64 = (0..10_000).map(|j| 2f64.powi(-(log2_of_share(j) as i32))).sum();
+        let sum: f64 = (0..10_000)
+            .map(|j| 2f64.powi(-(log2_of_share(j) as i32)))
+            .sum();
         assert!(sum <= 1.0, "{sum}");
     }
 
@@ -235,7 +249,10 @@ mod tests {
         let budget = Promise::default().values(8).serving().unwrap();
         budget.spend(5).unwrap();
         let error = budget.spend(4).unwrap_err().to_string();
-        assert!(error.contains("seen 5") && error.contains("exceed the 8"), "{error}");
+        assert!(
+            error.contains("seen 5") && error.contains("exceed the 8"),
+            "{error}"
+        );
         budget.spend(3).unwrap();
         assert!(budget.spend(1).is_err() && budget.spend(u64::MAX).is_err());
         budget.spend(0).unwrap();
@@ -243,6 +260,10 @@ mod tests {
         let fixed = Promise::default().with_sigma(43).serving().unwrap();
         fixed.spend(8).unwrap();
         assert!(fixed.spend(1).is_err());
-        Promise::insecure(40).serving().unwrap().spend(1 << 39).unwrap();
+        Promise::insecure(40)
+            .serving()
+            .unwrap()
+            .spend(1 << 39)
+            .unwrap();
     }
 }

@@ -128,6 +128,7 @@ impl Operation {
 mod tests {
     use super::*;
     use crate::error::Error;
+    use crate::protocol::Promise;
     use crate::random::Random;
     use crate::{
         Encrypt, EncryptedTensor, IntegerMlp, IntegerTensor, MlpConfig, P1, P2, PrivateKey,
@@ -183,7 +184,7 @@ mod tests {
             p2,
             seen: Arc::clone(&seen),
         };
-        let p1 = Arc::new(P1::new(key.public().clone(), 40).unwrap());
+        let p1 = Arc::new(P1::new(key.public().clone(), Promise::insecure(40)).unwrap());
         let session = Session::new(p1, Arc::new(transport));
         let tensor = |columns: usize| {
             let values: Vec<f64> = (0..4 * columns).map(|i| i as f64 / 8.0).collect();
@@ -210,7 +211,7 @@ mod tests {
     #[test]
     fn requests_are_summed_up_without_the_private_key() {
         let key = PrivateKey::generate(256, Security::AllowInsecure).unwrap();
-        let p1 = P1::new(key.public().clone(), 40).unwrap();
+        let p1 = P1::new(key.public().clone(), Promise::insecure(40)).unwrap();
         let encrypt = |shape: &[usize]| {
             let count = shape.iter().product();
             let clear = IntegerTensor::from_i64(shape, &vec![3; count], Some(8)).unwrap();

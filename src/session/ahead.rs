@@ -132,7 +132,8 @@ fn work(session: &Session, shared: &Mutex<State>) {
             std::mem::take(&mut state.waiting)
         };
         let mut cost = Statistics::default();
-        let outcome = session.carry(session.p1().open(&parts), &mut cost);
+        let call = session.p1().open(&parts);
+        let outcome = call.and_then(|call| session.carry(call, &mut cost));
         // P1 does not wait for it here.
         cost.exchange_time = Duration::ZERO;
         let mut state = lock(shared);

@@ -1,10 +1,10 @@
 //! [`Session`]: drives P1's calls over a transport and counts what they cost.
 
 use super::arithmetic::rounded;
-use super::{Arithmetic, Division};
+use super::{Arithmetic, Division, Exposure};
 use crate::error::Result;
 use crate::fixed::RoundingKey;
-use crate::protocol::{Call, P1, Step};
+use crate::protocol::{Call, MAX_SLOT_BITS, P1, Step};
 use crate::record::{Line, Recorder, RoundingCall};
 use crate::tensor::{Ciphertexts, EncryptedTensor, matmul_shape};
 use crate::transport::Transport;
@@ -18,11 +18,11 @@ pub struct Session {
     p1: Arc<P1>,
     pub(super) transport: Arc<dyn Transport>,
     recorder: Option<Arc<dyn Recorder>>,
-    statistics: Mutex<Statistics>,
+    statistics: Arc<Mutex<Statistics>>,
 }
 
 /// What the calls of a session have cost so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Statistics {
     /// Requests that were answered: those that P1 waited for one after the other, and those that
     /// it sent ahead of one of them while it worked (see [`Transport::round_trip`]).
@@ -40,8 +40,10 @@ pub struct Statistics {
     /// Time that P1 waited for P2 and the wire. Where both work at once, P2's work that P1 did not
     /// wait for is not in it.
     pub exchange_time: Duration,
-    /// Values that P2 saw under a mask, m: its advantage over guessing is at most m·2^−σ.
+    /// Values that P2 saw under a mask, and ciphertexts that P1 re-randomised for it; of failed calls, too.
     pub masked_values: u64,
+    /// P2's advantage over guessing is at most this: 2^−σ for each of them.
+    pub advantage: f64,
 }
 
 impl Session {
@@ -51,8 +53,24 @@ impl Session {
             p1,
             transport,
             recorder: None,
-            statistics: Mutex::default(),
+            statistics: Arc::default(),
         }
+    }
+
+    /// What a training shows P2 at most under the key of this session, in values and ciphertexts.
+    pub(crate) fn shown(&self, exposure: &Exposure) -> u64 {
+        let per_ciphertext = (self.p1.key().bits() / MAX_SLOT_BITS).max(1);
+        exposure.total(per_ciphertext.into())
+    }
+
+    /// The same session for a training that shows P2 so much, after `before` trainings of the same network.
+    pub(super) fn for_training(&self, exposure: &Exposure, before: u64) -> Result<Self> {
+        Ok(Self {
+            p1: Arc::new(self.p1.for_training(self.shown(exposure), before)?),
+            transport: self.transport.clone(),
+            recorder: self.recorder.clone(),
+            statistics: self.statistics.clone(),
+        })
     }
 
     /// The same session, which keeps a record of what its calls rounded with: for a clear session that
@@ -109,6 +127,15 @@ impl Session {
 
     /// Carries the messages of a call, and counts all but P1's work.
     pub(super) fn carry<T: 'static>(&self, mut call: Call<T>, cost: &mut Statistics) -> Result<T> {
+        let outcome = self.exchange(&mut call, cost);
+        // Failed calls have shown something, too.
+        cost.masked_values += call.masked_values();
+        cost.advantage += call.masked_values() as f64 * (-f64::from(self.p1.sigma())).exp2();
+        cost.p2_operations += call.peer_operations();
+        outcome.and_then(|()| call.into_results())
+    }
+
+    fn exchange<T: 'static>(&self, call: &mut Call<T>, cost: &mut Statistics) -> Result<()> {
         while call.step()? == Step::Send {
             let request = call.request()?;
             let sent = Instant::now();
@@ -119,9 +146,7 @@ impl Session {
             cost.bytes_received += reply.len() as u64;
             call.resume(&reply)?;
         }
-        cost.masked_values += call.masked_values();
-        cost.p2_operations += call.peer_operations();
-        call.into_results()
+        Ok(())
     }
 
     pub(super) fn one(&self, start: impl FnOnce() -> Result<Call>) -> Result<EncryptedTensor> {
@@ -139,6 +164,11 @@ impl Session {
 }
 
 impl Statistics {
+    /// P2's advantage over guessing is at most 2^−bits; infinity where it saw nothing.
+    pub fn kept_bits(&self) -> f64 {
+        -self.advantage.log2()
+    }
+
     pub(super) fn plus(&self, other: &Self) -> Self {
         Self {
             rounds: self.rounds + other.rounds,
@@ -149,6 +179,7 @@ impl Statistics {
             p1_time: self.p1_time + other.p1_time,
             exchange_time: self.exchange_time + other.exchange_time,
             masked_values: self.masked_values + other.masked_values,
+            advantage: self.advantage + other.advantage,
         }
     }
 }

@@ -259,8 +259,7 @@ impl Layers for Session {
         before: u64,
         run: impl FnOnce(&Self) -> Result<T>,
     ) -> Result<T> {
-        let _ = (exposure, before);
-        run(self)
+        run(&self.for_training(exposure, before)?)
     }
 
     type Derivative = EncryptedDerivative;

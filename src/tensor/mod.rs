@@ -31,6 +31,7 @@ pub(crate) use ciphertexts::residues_of_signed;
 pub use encrypted::EncryptedTensor;
 pub use integers::{IntegerTensor, Integers};
 pub use meta::Meta;
+pub use packed::UPLOAD_SIGMA;
 pub(crate) use packed::pack_signed_rows;
 pub use shapes::{MatmulShape, broadcast_indices, broadcast_shapes, matmul_shape};
 pub(crate) use share::{JobLabel, Known, Line, Packs, Share, Shared, Wanted};

@@ -11,9 +11,13 @@ use crate::paillier::{Encrypt, PrivateKey, PublicKey, Slots};
 use crate::random::Random;
 use std::sync::Arc;
 
+/// The widest masks, in bits of σ, that packed tensors have room for when the caller does not choose: what P1 will show
+/// of them is not known when they are uploaded. Those of trainings that show P2 up to 2^39 values.
+pub const UPLOAD_SIGMA: u32 = 80;
+
 impl Tensor<Ciphertexts> {
-    /// Encrypts many values a ciphertext: (|N| − 2) // (bound + σ + 2) of the last axis, 25 of 15
-    /// bits under 2048 bits with σ = 64. P1 may use masks of up to `sigma` bits on them.
+    /// Encrypts many values a ciphertext: (|N| − 2) // (bound + σ + 2) of the last axis, 21 of 15
+    /// bits under 2048 bits with σ = 80. P1 may use masks of up to `sigma` bits on them; [`UPLOAD_SIGMA`] if in doubt.
     ///
     /// # Errors
     /// [`crate::Error::Bound`] when a slot does not fit the key.

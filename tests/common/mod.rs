@@ -4,7 +4,7 @@
 use smlp::random::Random;
 use smlp::{
     Clear, Encrypt, EncryptedTensor, ExponentLength, InProcess, IntegerTensor, P1, P2, PrivateKey,
-    Record, Security, Session,
+    Promise, Record, Security, Session,
 };
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ impl Parties {
 
     pub fn with(bits: u32, exponents: ExponentLength, sigma: u32) -> Self {
         let key = PrivateKey::generate_as(bits, exponents, Security::AllowInsecure).unwrap();
-        let p1 = P1::new(key.public().clone(), sigma).unwrap();
+        let p1 = P1::new(key.public().clone(), Promise::insecure(sigma)).unwrap();
         let record = Arc::new(Record::new());
         let clear = Clear::repeating(record.clone());
         let p2 = InProcess::new(Arc::new(P2::new(key.clone())));

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use smlp::random::Random;
 use smlp::transport::network::{Client, ClientOptions, Fingerprint, Identity};
-use smlp::{Encrypt, EncryptedTensor, Error, IntegerTensor, P1, PrivateKey, Security, Transport};
+use smlp::{
+    Encrypt, EncryptedTensor, Error, IntegerTensor, P1, PrivateKey, Promise, Security, Transport,
+};
 
 use crate::scene::{Authority, Certified, Scene, ServerProcess, eventually};
 
@@ -121,7 +123,7 @@ fn a_key_of_somebody_else() {
     let request = |key: &PrivateKey| {
         let tensor = IntegerTensor::from_i64(&[2], &[1, 2], Some(8)).unwrap();
         let tensor = EncryptedTensor::encrypt(&tensor, key, &Random::os()).unwrap();
-        let call = P1::new(key.public().clone(), 40)
+        let call = P1::new(key.public().clone(), Promise::insecure(40))
             .unwrap()
             .refresh(&tensor)
             .unwrap();
@@ -157,7 +159,7 @@ fn the_audit_file_is_its_owners_and_holds_no_values() {
     let client = connect(&scene, &server, &scene.client).unwrap();
     let tensor = IntegerTensor::from_i64(&[2, 3], &[1, 2, 3, 4, 5, 6], Some(8)).unwrap();
     let tensor = EncryptedTensor::encrypt(&tensor, &scene.key, &Random::os()).unwrap();
-    let call = P1::new(scene.key.public().clone(), 40)
+    let call = P1::new(scene.key.public().clone(), Promise::insecure(40))
         .unwrap()
         .refresh(&tensor)
         .unwrap();

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use smlp::random::Random;
 use smlp::transport::network::{Client, ClientOptions};
-use smlp::{Encrypt, EncryptedTensor, Error, IntegerTensor, P1, Transport};
+use smlp::{Encrypt, EncryptedTensor, Error, IntegerTensor, P1, Promise, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic_prost::ProstCodec;
@@ -22,7 +22,7 @@ fn request(scene: &Scene, values: usize) -> Vec<u8> {
     let numbers: Vec<i64> = (0..values as i64).collect();
     let tensor = IntegerTensor::from_i64(&[values], &numbers, Some(20)).unwrap();
     let tensor = EncryptedTensor::encrypt(&tensor, &scene.key, &Random::os()).unwrap();
-    let p1 = P1::new(scene.key.public().clone(), 40).unwrap();
+    let p1 = P1::new(scene.key.public().clone(), Promise::insecure(40)).unwrap();
     p1.refresh(&tensor).unwrap().request().unwrap().to_vec()
 }
 

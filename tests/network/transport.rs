@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use smlp::random::Random;
 use smlp::transport::network::Client;
 use smlp::{
-    Arithmetic, Clear, Division, EncryptedTensor, Error, IntegerTensor, P1, Record, Session,
-    Transport,
+    Arithmetic, Clear, Division, EncryptedTensor, Error, IntegerTensor, P1, Promise, Record,
+    Session, Transport,
 };
 
 use crate::scene::{Scene, eventually, free_address};
@@ -20,7 +20,7 @@ struct Parties {
 }
 
 fn parties(scene: &Scene, transport: Arc<dyn Transport>) -> Parties {
-    let p1 = P1::new(scene.key.public().clone(), 40).unwrap();
+    let p1 = P1::new(scene.key.public().clone(), Promise::insecure(40)).unwrap();
     let record = Arc::new(Record::new());
     Parties {
         session: Session::new(Arc::new(p1), transport).recording(record.clone()),

@@ -60,13 +60,13 @@ pub struct Arguments {
     #[arg(long, value_name = "BITS", default_value_t = DEFAULT_FRACTION_BITS + 8)]
     bound: u32,
 
-    /// Put many values into a ciphertext: smaller files and less work, for rows that a network takes. P1 can use masks
-    /// of up to --sigma bits on them.
+    /// Put many values into a ciphertext: smaller files and less work, for rows that a network takes.
     #[arg(long)]
     packed: bool,
 
-    /// Statistical security that P1 will use at most, in bits; for --packed.
-    #[arg(long, default_value_t = smlp::protocol::DEFAULT_SIGMA)]
+    /// Room for masks of up to so many bits of statistical security, for --packed. The default serves trainings that
+    /// show the key server up to 2^39 values.
+    #[arg(long, default_value_t = smlp::tensor::UPLOAD_SIGMA)]
     sigma: u32,
 
     #[command(flatten)]

@@ -2,7 +2,7 @@
 
 use smlp::mlp::{Estimate, Job, StepCost};
 use smlp::paillier::DEFAULT_KEY_BITS;
-use smlp::{Result, Security};
+use smlp::{Promise, Result, Security};
 
 use crate::init::NetworkArguments;
 use crate::keygen::exponents;
@@ -39,9 +39,9 @@ pub struct Arguments {
     #[arg(long)]
     short_exponents: bool,
 
-    /// Statistical security in bits.
-    #[arg(long, default_value_t = smlp::protocol::DEFAULT_SIGMA)]
-    sigma: u32,
+    /// Promise that P2's advantage over guessing is at most 2^-BITS; from this follow the widths of masks.
+    #[arg(long, value_name = "BITS", default_value_t = smlp::protocol::DEFAULT_SECURITY)]
+    security: u32,
 
     /// Accept keys below 2048 bits.
     #[arg(long)]
@@ -55,7 +55,7 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
         epochs: arguments.epochs,
         key_bits: arguments.bits,
         exponents: exponents(arguments.short_exponents),
-        sigma: arguments.sigma,
+        promise: Promise::of(arguments.security),
     };
     let security = match arguments.allow_insecure {
         true => Security::AllowInsecure,
@@ -80,6 +80,8 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
             total(|step| step.statistics.bytes_received),
         )
         .with("masked_values", total(|step| step.statistics.masked_values))
+        .with("sigma", estimate.sigma)
+        .with("promised_bits", arguments.security)
         .with(
             "log2_of_p2s_advantage",
             (estimate.log2_advantage() * 10.0).round() / 10.0,

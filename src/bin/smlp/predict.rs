@@ -68,6 +68,9 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
         .with("rounds", statistics.rounds)
         .with("bytes_sent", statistics.bytes_sent)
         .with("bytes_received", statistics.bytes_received)
+        .with("masked_values", statistics.masked_values)
+        .with("promised_bits", connected.session.p1().promise().security())
+        .with("kept_bits", (statistics.kept_bits() * 10.0).round() / 10.0)
         .with("output", arguments.output.display().to_string()))
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use smlp::transport::network::{Client, ClientOptions, Identity};
-use smlp::{Error, InProcess, P1, P2, PublicKey, Result, Session, Transport};
+use smlp::{Error, InProcess, P1, P2, Promise, PublicKey, Result, Session, Transport};
 
 use crate::files::KeyArguments;
 
@@ -48,9 +48,19 @@ pub struct ServerArguments {
     #[arg(long, value_name = "FILE", conflicts_with = "servers")]
     p2_key: Option<PathBuf>,
 
-    /// Statistical security in bits: P2's advantage over guessing is at most m·2^-SIGMA for m masked values.
-    #[arg(long, default_value_t = smlp::protocol::DEFAULT_SIGMA)]
-    sigma: u32,
+    /// Promise that P2's advantage over guessing is at most 2^-BITS: over all trainings of a network, and over the
+    /// other calls of this command. From this follow the widths of masks.
+    #[arg(long, value_name = "BITS", default_value_t = smlp::protocol::DEFAULT_SECURITY, conflicts_with = "sigma")]
+    security: u32,
+
+    /// Masks of exactly so many bits of statistical security. What they are too narrow for, to keep a promise of 2^-40,
+    /// is refused; with --allow-insecure nothing is promised.
+    #[arg(long, value_name = "BITS")]
+    sigma: Option<u32>,
+
+    /// Values and ciphertexts that predictions may show the key server, about 200 a row and layer of ten.
+    #[arg(long, value_name = "NUMBER", default_value_t = smlp::protocol::DEFAULT_VALUES)]
+    values: u64,
 }
 
 /// A session, and the client beneath it if P2 is elsewhere.
@@ -62,7 +72,7 @@ pub struct Connected {
 impl ServerArguments {
     /// A session with the key server, which has been reached once and has the key.
     pub fn connect(&self, key: &PublicKey, keys: &KeyArguments) -> Result<Connected> {
-        let p1 = Arc::new(P1::new(key.clone(), self.sigma)?);
+        let p1 = Arc::new(P1::new(key.clone(), self.promise(keys))?);
         let (transport, client): (Arc<dyn Transport>, _) = match &self.p2_key {
             Some(path) => {
                 let p2 = P2::new(keys.private(path)?);
@@ -75,6 +85,14 @@ impl ServerArguments {
         };
         let session = Session::new(p1, transport);
         Ok(Connected { session, client })
+    }
+
+    fn promise(&self, keys: &KeyArguments) -> Promise {
+        match self.sigma {
+            None => Promise::of(self.security).values(self.values),
+            Some(sigma) if keys.allow_insecure => Promise::insecure(sigma),
+            Some(sigma) => Promise::default().with_sigma(sigma),
+        }
     }
 
     fn client(&self, key: &PublicKey) -> Result<Client> {

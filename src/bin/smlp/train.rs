@@ -277,7 +277,9 @@ fn summary(network: &EncryptedMlp, connected: &Connected, took: Duration) -> Out
         .with("rounds", statistics.rounds)
         .with("bytes_sent", statistics.bytes_sent)
         .with("bytes_received", statistics.bytes_received)
-        .with("masked_values", statistics.masked_values);
+        .with("masked_values", statistics.masked_values)
+        .with("promised_bits", connected.session.p1().promise().security())
+        .with("kept_bits", (statistics.kept_bits() * 10.0).round() / 10.0);
     match &connected.client {
         Some(client) => outcome.with("failed_attempts", client.statistics().failures),
         None => outcome,

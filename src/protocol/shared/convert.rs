@@ -74,13 +74,9 @@ pub fn ask(
         }
     }
     let (key, quoted) = (masker.key.clone(), transfers.cloned().map(Quoted::new));
-    Ok(Question::new(
-        masker.key,
-        Operation::Share,
-        w.finish(),
-        masked,
-        move |r| read_outcomes(r, &key, quoted, waiting),
-    ))
+    Question::new(masker, Operation::Share, w.finish(), masked, move |r| {
+        read_outcomes(r, &key, quoted, waiting)
+    })
 }
 
 /// A flipped bit is uniform: it needs no mask and a slot of one bit.
@@ -138,7 +134,7 @@ fn write_tensor(
     let packed = match tensor.storage().slots() {
         None => masker.mask(tensor.storage(), bound, &awaited.masks)?,
         Some(&slots) => {
-            let needed = bound + masker.sigma + 2;
+            let needed = bound + masker.sigma() + 2;
             if (slots.bits() as u32) < needed {
                 return Err(Error::Bound {
                     what: "a masked value in a slot of this packed tensor",

@@ -296,7 +296,7 @@ pub fn ask(
         Ok(gated)
     };
     let (operation, request) = (Operation::Gate, w.finish());
-    Ok(Question::new(masker.key, operation, request, n, resume))
+    Question::new(masker, operation, request, n, resume)
 }
 
 /// E[b ⊕ c] for encrypted bits b and secret coins c.

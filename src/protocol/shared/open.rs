@@ -88,7 +88,7 @@ pub struct Opened {
 }
 
 /// P1: asks P2 to open parts.
-pub fn ask(masker: &Masker<'_>, parts: &[Part]) -> Question<Vec<Opened>> {
+pub fn ask(masker: &Masker<'_>, parts: &[Part]) -> Result<Question<Vec<Opened>>> {
     let mut w = masker.request(Operation::Open);
     w.u64(parts.len() as u64);
     for part in parts {
@@ -96,7 +96,7 @@ pub fn ask(masker: &Masker<'_>, parts: &[Part]) -> Question<Vec<Opened>> {
     }
     let values = parts.iter().map(|part| part.values).sum();
     let awaited: Vec<_> = parts.iter().map(|p| (p.place, p.sealed_bytes)).collect();
-    Question::new(masker.key, Operation::Open, w.finish(), values, move |r| {
+    Question::new(masker, Operation::Open, w.finish(), values, move |r| {
         let opened = awaited.into_iter().map(|(place, bytes)| {
             let sealed = r.take(bytes)?.to_vec();
             Ok(Opened { place, sealed })

@@ -117,7 +117,7 @@ impl Product {
             bits(&left),
             bits(&right),
             p,
-            masker.sigma,
+            masker.sigma(),
             divisor_bits,
             item.meta.bound,
         );
@@ -189,7 +189,7 @@ impl Product {
         let (m, p, q) = (left.per_line, left.lines, right.per_line);
         let rho2 = masker
             .random
-            .limbs(m * q, (widths.cross + 1 + masker.sigma) as usize)?;
+            .limbs(m * q, (widths.cross + 1 + masker.sigma()) as usize)?;
         let products = inner_products(
             &wide::from_rows(&left.masks),
             &wide::from_rows(&right.masks),

@@ -159,13 +159,9 @@ pub fn ask(
     seen += composer.masked;
     composer.finish(&mut w)?;
     let (key, quoted) = (masker.key.clone(), transfers.cloned().map(Quoted::new));
-    Ok(Question::new(
-        masker.key,
-        Operation::Products,
-        w.finish(),
-        seen,
-        move |r| read_outcomes(r, &key, quoted, waiting),
-    ))
+    Question::new(masker, Operation::Products, w.finish(), seen, move |r| {
+        read_outcomes(r, &key, quoted, waiting)
+    })
 }
 
 /// What turns P2's sums, which are under `masks`, into sums under K.

@@ -157,7 +157,7 @@ pub fn ask(masker: &Masker<'_>) -> Result<Question<Transfers>> {
         })
     };
     let (operation, request) = (Operation::Setup, w.finish());
-    Ok(Question::new(masker.key, operation, request, 0, resume))
+    Question::new(masker, operation, request, 0, resume)
 }
 
 /// P2: its part of the base transfers.

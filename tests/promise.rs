@@ -1,0 +1,214 @@
+//! What P1 promises is kept: masks are as wide as what P2 gets to see demands, and what would show more is refused
+//! before anything is sent.
+
+mod common;
+
+use common::Parties;
+use smlp::mlp::{Estimate, Job, Mlp, seed_from_number};
+use smlp::random::Random;
+use smlp::tensor::{Storage, UPLOAD_SIGMA};
+use smlp::{
+    Activation, Arithmetic, Encrypt, EncryptedMlp, EncryptedTensor, Error, ExponentLength,
+    FitOptions, InProcess, IntegerMlp, IntegerTensor, MlpConfig, P1, P2, PrivateKey, Promise,
+    Result, Security, Session, TrainFor, Transport,
+};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+fn session(key: &PrivateKey, promise: Promise) -> Session {
+    let p1 = P1::new(key.public().clone(), promise).unwrap();
+    let p2 = InProcess::new(Arc::new(P2::new(key.clone())));
+    Session::new(Arc::new(p1), Arc::new(p2))
+}
+
+fn go_on<S: Storage>(_: &Mlp<S>, _: u64, _: u64) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+/// A network, and data of so many rows, one value a ciphertext or packed.
+struct Training {
+    net: EncryptedMlp,
+    x: EncryptedTensor,
+    y: EncryptedTensor,
+}
+
+impl Training {
+    fn new(key: &PrivateKey, config: &MlpConfig, rows: usize, packed: bool) -> Self {
+        let tensor = |columns: usize| {
+            let values: Vec<f64> = (0..rows * columns)
+                .map(|i| (i * 37 % 29) as f64 / 29.0 - 0.4)
+                .collect();
+            let f = config.fraction_bits;
+            let bound = Some(config.activation_bits);
+            let clear = IntegerTensor::from_f64(&[rows, columns], &values, f, bound).unwrap();
+            let random = Random::os();
+            match packed {
+                false => EncryptedTensor::encrypt(&clear, key, &random).unwrap(),
+                true => {
+                    EncryptedTensor::encrypt_packed(&clear, key, UPLOAD_SIGMA, &random).unwrap()
+                }
+            }
+        };
+        let clear = IntegerMlp::draw(config.clone(), Some(seed_from_number(1))).unwrap();
+        Self {
+            net: clear.encrypt(key, &Random::os()).unwrap(),
+            x: tensor(config.layers[0]),
+            y: tensor(config.layers[config.depth()]),
+        }
+    }
+
+    fn fit(&mut self, session: &Session, steps: u64, batch: usize) -> Result<()> {
+        let options = FitOptions::new(TrainFor::Steps(steps), batch, 0.1);
+        (self.net).fit(session, &self.x, &self.y, &options, &mut go_on)
+    }
+}
+
+/// Deep and shallow, wide and narrow, comparisons everywhere and nowhere.
+fn configurations() -> [MlpConfig; 5] {
+    use Activation::{Linear, Relu};
+    [
+        MlpConfig::relu(&[2, 10, 2]),
+        MlpConfig::new(&[5, 7, 3, 4], &[Relu, Linear, Relu]),
+        MlpConfig::new(&[3, 1], &[Linear]),
+        MlpConfig::new(&[1, 1], &[Relu]),
+        MlpConfig::new(&[20, 3, 1, 9], &[Relu, Relu, Linear]),
+    ]
+    .map(|config| config.with_fraction_bits(8))
+}
+
+/// What is counted before a training suffices for it, whatever it looks like, with keys that hold one or many values in
+/// a ciphertext; and it is not far off.
+#[test]
+fn trainings_keep_the_promise_and_run_to_their_end() {
+    for bits in [256, 1024] {
+        let key = Parties::new(bits, 40).key;
+        for config in configurations() {
+            for (rows, batch, steps) in [(1, 1, 1), (7, 3, 5), (12, 12, 2)] {
+                let session = session(&key, Promise::default());
+                let mut training = Training::new(&key, &config, rows, rows == 12 && bits > 256);
+                training.fit(&session, steps, batch).unwrap();
+                let statistics = session.statistics();
+                // The first training of a network takes half of 2^-40.
+                let kept = statistics.kept_bits();
+                assert!(kept >= 41.0, "{config:?} {rows} {batch}: {kept}");
+                assert!(kept < 43.5, "{config:?} {rows} {batch}: {kept}");
+            }
+        }
+    }
+}
+
+#[test]
+fn trainings_of_a_network_share_the_promise() {
+    let key = Parties::new(512, 40).key;
+    let session = session(&key, Promise::default());
+    let mut training = Training::new(&key, &configurations()[0], 8, false);
+    let mut whole = 0.0;
+    for part in 0..6 {
+        session.reset_statistics();
+        match part % 2 {
+            0 => training.fit(&session, 2, 4).unwrap(),
+            _ => {
+                let (x, y) = (training.x.clone(), training.y.clone());
+                training.net.train_step(&session, &x, &y, 0.1).unwrap();
+            }
+        }
+        // Stored and loaded in between, as after a crash.
+        let bytes = training.net.to_bytes().unwrap();
+        training.net = EncryptedMlp::from_bytes(&bytes, key.public()).unwrap();
+        assert_eq!(training.net.trainings(), part + 1);
+        whole += session.statistics().advantage;
+    }
+    assert!(whole <= 2f64.powi(-40), "{}", whole.log2());
+    // The copy that the owner decrypts and encrypts again is the same network.
+    let again = training.net.decrypt(&key).unwrap();
+    assert_eq!(again.trainings(), 6);
+}
+
+/// P2, and how often it was asked.
+fn counted(key: &PrivateKey) -> (Arc<dyn Transport>, Arc<AtomicUsize>) {
+    let (p2, asked) = (P2::new(key.clone()), Arc::new(AtomicUsize::new(0)));
+    let counter = asked.clone();
+    let wire = move |request: &[u8]| -> Result<Vec<u8>> {
+        counter.fetch_add(1, Ordering::SeqCst);
+        p2.answer(request)
+    };
+    (Arc::new(wire), asked)
+}
+
+#[test]
+fn masks_that_are_too_narrow_are_refused_before_anything_is_sent() {
+    let key = Parties::new(512, 40).key;
+    let (wire, asked) = counted(&key);
+    let p1 = P1::new(key.public().clone(), Promise::default().with_sigma(48)).unwrap();
+    let session = Session::new(Arc::new(p1), wire);
+    let mut training = Training::new(&key, &configurations()[0], 8, false);
+    let error = training.fit(&session, 5, 4).unwrap_err();
+    assert!(matches!(error, Error::Insecure(_)), "{error}");
+    let text = error.to_string();
+    for part in ["masks of 48 bits", "2^-40", "2^7 values", "bits are needed"] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+    assert_eq!(training.net.step(), 0);
+}
+
+#[test]
+fn calls_outside_of_trainings_end_with_their_budget() {
+    let key = Parties::new(512, 40).key;
+    let (wire, asked) = counted(&key);
+    // 2^-40 for 64 values and ciphertexts.
+    let p1 = P1::new(key.public().clone(), Promise::default().values(64)).unwrap();
+    assert_eq!(p1.sigma(), 46);
+    let session = Session::new(Arc::new(p1), wire);
+    let x = IntegerTensor::from_i64(&[20], &[3; 20], Some(8)).unwrap();
+    let x = EncryptedTensor::encrypt(&x, &key, &Random::os()).unwrap();
+    // Two operands of twenty values, in three ciphertexts each.
+    session.multiply(&x, &x).unwrap();
+    assert_eq!(session.statistics().masked_values, 46);
+    let before = asked.load(Ordering::SeqCst);
+    let error = session.multiply(&x, &x).unwrap_err();
+    assert!(matches!(error, Error::Insecure(_)), "{error}");
+    assert!(error.to_string().contains("the 64 that keep"), "{error}");
+    assert_eq!(asked.load(Ordering::SeqCst), before);
+    assert!(session.statistics().kept_bits() >= 40.0);
+}
+
+/// A call that fails has shown what it sent.
+#[test]
+fn failed_calls_count() {
+    let key = Parties::new(512, 40).key;
+    let wire = |_: &[u8]| -> Result<Vec<u8>> { Err(Error::Transport("gone".into())) };
+    let p1 = P1::new(key.public().clone(), Promise::default()).unwrap();
+    let session = Session::new(Arc::new(p1), Arc::new(wire));
+    let x = IntegerTensor::from_i64(&[20], &[3; 20], Some(8)).unwrap();
+    let x = EncryptedTensor::encrypt(&x, &key, &Random::os()).unwrap();
+    session.multiply(&x, &x).unwrap_err();
+    assert!(session.statistics().masked_values > 40);
+}
+
+#[test]
+fn an_estimate_says_how_wide_masks_will_be() {
+    let config = MlpConfig::relu(&[3, 4, 2]).with_fraction_bits(8);
+    let job = Job {
+        rows: 12,
+        batch_size: 4,
+        epochs: 2,
+        key_bits: 512,
+        exponents: ExponentLength::Half,
+        promise: Promise::default(),
+    };
+    let estimate = Estimate::measure(&config, job, Security::AllowInsecure).unwrap();
+    let key = Parties::new(512, 40).key;
+    let session = session(&key, Promise::default());
+    let mut training = Training::new(&key, &config, 12, true);
+    training.fit(&session, 6, 4).unwrap();
+    let shown = session.statistics().masked_values;
+    assert!(shown <= estimate.values, "{shown} > {}", estimate.values);
+    assert!(2 * shown > estimate.values, "{shown}, {}", estimate.values);
+    assert!(
+        estimate
+            .to_string()
+            .contains(&format!("masks of {} bits", estimate.sigma))
+    );
+}
