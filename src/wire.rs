@@ -200,6 +200,15 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Without a header.
+    #[cfg(test)]
+    pub fn bare(bytes: &'a [u8]) -> Self {
+        Self {
+            what: "bytes of a test",
+            rest: bytes,
+        }
+    }
+
     /// An error about what is being read.
     pub fn error(&self, why: impl Into<String>) -> Error {
         Error::malformed(self.what, why)
