@@ -892,8 +892,7 @@ smlp_status smlp_tensor_to_ciphertexts(const smlp_tensor *tensor,
                                        smlp_bytes **out);
 
 /**
- * Raw ciphertexts of other Paillier software (g = N + 1). They have to be refreshed before a
- * protocol uses them, by smlp_p1_refresh(); a session does so by itself.
+ * Raw ciphertexts of other Paillier software (g = N + 1).
  *
  * Args: data, len: the ciphertexts, row-major, big-endian. bytes_each: of each; their number is
  * len / bytes_each. shape, ndim: lengths of the axes. scale: fraction bits of the plaintexts.
@@ -1118,8 +1117,7 @@ void smlp_p1_free(smlp_p1 *p1);
 /**
  * Starts left · right, element by element, broadcasting as numpy does. Scales and bounds add up.
  *
- * Args: left, right: encrypted under P1's key; ciphertexts of other software have to be refreshed
- * first. So for all calls.
+ * Args: left, right: encrypted under P1's key, not packed. So for all calls.
  * Errors: SMLP_SHAPE, SMLP_BOUND, SMLP_KEY_MISMATCH, SMLP_INVALID_ARGUMENT.
  */
 smlp_status smlp_p1_multiply(const smlp_p1 *p1,
@@ -1181,8 +1179,9 @@ smlp_status smlp_p1_maximum(const smlp_p1 *p1,
                             smlp_call **out);
 
 /**
- * Starts fresh encryptions of the same values: what ciphertexts of other software need before
- * anything else.
+ * Starts fresh encryptions of the same values by P2, packed where they were. Nothing needs this:
+ * ciphertexts that anybody may have made, those of files and of other software, are hidden as such
+ * wherever P2 gets to see them.
  *
  * Errors: SMLP_BOUND, SMLP_KEY_MISMATCH, SMLP_INVALID_ARGUMENT.
  */
@@ -1227,12 +1226,28 @@ void smlp_call_free(smlp_call *call);
 smlp_status smlp_p2_new(const smlp_private_key *key, smlp_p2 **out);
 
 /**
- * The reply to a request of P1. Never contains a plaintext.
+ * The reply to a request of a P1 in the same hands. Never contains a plaintext. A key server with
+ * several clients uses smlp_p2_answer_for().
  *
  * Errors: SMLP_MALFORMED, SMLP_LIMIT for bytes that are no request; SMLP_KEY_MISMATCH for one of
  * another key.
  */
 smlp_status smlp_p2_answer(const smlp_p2 *p2, const uint8_t *request, size_t len, smlp_bytes **out);
+
+/**
+ * The reply to a request of one of several clients. What P2 seals for P1's keeping is for this
+ * client and the job of its P1: where another client or P1 quotes it, it is refused.
+ *
+ * Args: client: a name for whoever asks, as the caller has authenticated it, the same whenever and
+ * however it connects; any bytes, none are the client of smlp_p2_answer().
+ * Errors: as smlp_p2_answer().
+ */
+smlp_status smlp_p2_answer_for(const smlp_p2 *p2,
+                               const uint8_t *client,
+                               size_t client_len,
+                               const uint8_t *request,
+                               size_t len,
+                               smlp_bytes **out);
 
 /**
  * Frees P2. Transports in this process keep what they need.
@@ -1540,8 +1555,8 @@ smlp_status smlp_session_maximum(const smlp_session *session,
                                  smlp_tensor **out);
 
 /**
- * Fresh encryptions of the same values. Other operations of a session do this by themselves for
- * ciphertexts of other software. In a clear session: the same tensor.
+ * Fresh encryptions of the same values by P2, packed where they were; see smlp_p1_refresh(). In a
+ * clear session: the same tensor.
  *
  * Errors: as smlp_session_multiply().
  */

@@ -4,7 +4,8 @@ mod common;
 
 use common::Parties;
 use proptest::prelude::*;
-use smlp::protocol::{Operation, addressee};
+use sha2::{Digest, Sha256};
+use smlp::protocol::{Operation, REQUEST_HEADER_BYTES, addressee};
 use smlp::random::Random;
 use smlp::{
     Activation, Arithmetic, Division, Encrypt, Error, IntegerMlp, IntegerTensor, MlpConfig, P1, P2,
@@ -159,13 +160,13 @@ fn requests_with_changed_bytes_are_refused_or_answered_but_never_panic() {
         }
         // Counts of bits lie between them: none of anything, at any place of a short request.
         if request.len() < 5000 {
-            for at in 42..request.len() - 4 {
+            for at in REQUEST_HEADER_BYTES..request.len() - 4 {
                 let mut bad = request.clone();
                 bad[at..at + 4].fill(0);
                 let _ = f.p2.answer(&bad);
             }
         }
-        for at in 42..request.len().min(200) - 8 {
+        for at in REQUEST_HEADER_BYTES..request.len().min(200) - 8 {
             for value in [0, u64::MAX, 1 << 63, 1 << 40, 1 << 24, 3] {
                 let mut bad = request.clone();
                 bad[at..at + 8].copy_from_slice(&u64::to_le_bytes(value));
@@ -184,7 +185,7 @@ fn what_one_key_sealed_another_does_not_open() {
     for (request, foreign) in own.iter().zip(&foreign) {
         let half = request.len().min(foreign.len()) / 2;
         let mut mixed = request.clone();
-        mixed[42..half].copy_from_slice(&foreign[42..half]);
+        mixed[REQUEST_HEADER_BYTES..half].copy_from_slice(&foreign[REQUEST_HEADER_BYTES..half]);
         let _ = f.p2.answer(&mixed);
         assert!(matches!(
             P2::new(other.key.clone()).answer(request),
@@ -235,7 +236,7 @@ fn absurd_sizes_are_refused_before_anything_is_allocated() {
     let f = fixture();
     for (request, _) in &f.exchanges {
         // Every aligned u64 in turn becomes enormous.
-        for at in 42..request.len().min(120) - 8 {
+        for at in REQUEST_HEADER_BYTES..request.len().min(120) - 8 {
             for value in [u64::MAX, 1 << 63, 1 << 40] {
                 let mut bad = request.clone();
                 bad[at..at + 8].copy_from_slice(&value.to_le_bytes());
@@ -285,7 +286,7 @@ proptest! {
     #[test]
     fn garbage_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..300), header: bool) {
         let f = fixture();
-        let mut all = if header { f.exchanges[0].0[..42].to_vec() } else { vec![] };
+        let mut all = if header { f.exchanges[0].0[..REQUEST_HEADER_BYTES].to_vec() } else { vec![] };
         all.extend(bytes);
         prop_assert!(f.p2.answer(&all).is_err());
     }
@@ -298,8 +299,20 @@ proptest! {
         let (x, bits) = (f.parties.encrypt(&x), f.parties.encrypt(&bits));
         let mut call = calls(f.parties.session.p1(), &x, &bits).swap_remove(which);
         let mut bad = f.exchanges[which].1.clone();
+        bad.truncate(bad.len() - 32);
         let at = at.index(bad.len());
         bad[at] ^= byte;
-        let _ = call.resume(&bad);
+        // As if P2 had meant it: what follows the check is to be tested, too.
+        let request = call.request().unwrap();
+        let check = Sha256::new_with_prefix(b"smlp reply v1")
+            .chain_update((request.len() as u64).to_le_bytes())
+            .chain_update(request)
+            .chain_update(&bad)
+            .finalize();
+        bad.extend_from_slice(&check);
+        match call.resume(&bad) {
+            Ok(_) => {}
+            Err(error) => prop_assert!(!error.to_string().contains("does not answer this request")),
+        }
     }
 }

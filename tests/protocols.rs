@@ -234,28 +234,127 @@ fn empty_tensors_need_no_question() {
     assert_eq!(p.session.statistics().rounds, rounds);
 }
 
+/// Ciphertexts of x outside the group that h_s generates, made by who knows the modulus alone (ϱ^N): their
+/// Jacobi symbol is −1, that of powers of h_s is 1.
+fn theirs(p: &Parties, x: &IntegerTensor) -> EncryptedTensor {
+    let public = p.key.public();
+    let other = PublicKey::from_modulus(&public.modulus_bytes(), Security::AllowInsecure).unwrap();
+    let n = integer(public.modulus().limbs());
+    let parts: Vec<EncryptedTensor> = (0..x.len())
+        .map(|i| {
+            let one = x.reshape(&[x.len() as isize]).unwrap();
+            let one = one.take(0, &[i]).unwrap();
+            loop {
+                let c = EncryptedTensor::encrypt(&one, &other, &Random::os()).unwrap();
+                if integer(c.storage().residues().limbs()).jacobi(&n) == -1 {
+                    break c;
+                }
+            }
+        })
+        .collect();
+    let all = EncryptedTensor::concatenate(&parts.iter().collect::<Vec<_>>(), 0).unwrap();
+    let (each, bytes) = all.to_ciphertexts().unwrap();
+    EncryptedTensor::from_ciphertexts(&bytes, each, x.shape(), x.scale(), x.bound(), public)
+        .unwrap()
+}
+
+fn integer(limbs: &[u64]) -> rug::Integer {
+    smlp::modular::integer_from_limbs(limbs)
+}
+
 #[test]
-fn foreign_ciphertexts_are_refreshed_before_use() {
+fn ciphertexts_of_anybody_give_the_integers_of_the_twin() {
     for p in [parties(), parties()] {
-        let x = IntegerTensor::from_i64(&[3], &[5, -6, 7], None).unwrap();
-        // Who knows the modulus alone encrypts with ϱ^N, outside the group that h_s generates.
-        let public = p.key.public();
-        let other = PublicKey::from_modulus(&public.modulus_bytes(), Security::AllowInsecure);
-        let theirs = EncryptedTensor::encrypt(&x, &other.unwrap(), &Random::os()).unwrap();
-        for encrypted in [p.encrypt(&x), theirs] {
-            let (each, bytes) = encrypted.to_ciphertexts().unwrap();
-            let foreign =
-                EncryptedTensor::from_ciphertexts(&bytes, each, &[3], 0, 56, public).unwrap();
-            p.same(&foreign, &x);
-            let error = p.session.p1().multiply(&foreign, &foreign).unwrap_err();
-            assert!(error.to_string().contains("refresh"), "{error}");
-            p.same(&p.session.refresh(&foreign).unwrap(), &x);
+        let x = IntegerTensor::from_i64(&[2, 2], &[5, -6, 7, 0], Some(20)).unwrap();
+        let bits = IntegerTensor::from_i64(&[2, 2], &[1, 0, 0, 1], Some(1)).unwrap();
+        let (theirs, their_bits) = (theirs(&p, &x), theirs(&p, &bits));
+        // As a file of ours, it is as good as theirs.
+        let bytes = theirs.to_bytes().unwrap();
+        let file = EncryptedTensor::from_bytes(&bytes, p.key.public()).unwrap();
+        for e in [&theirs, &file, &p.encrypt(&x)] {
+            p.same(e, &x);
+            p.same(&p.session.refresh(e).unwrap(), &x);
+            let product = p.session.multiply(e, e).unwrap();
+            let clear = p.clear.multiply(&x, &x).unwrap();
+            p.same(&product, &clear);
             p.same(
-                &p.session.multiply(&foreign, &foreign).unwrap(),
-                &p.clear.multiply(&x, &x).unwrap(),
+                &p.session.multiply(&product, e).unwrap(),
+                &p.clear.multiply(&clear, &x).unwrap(),
+            );
+            p.same(
+                &p.session.matmul(e, &p.encrypt(&x)).unwrap(),
+                &p.clear.matmul(&x, &x).unwrap(),
+            );
+            p.same(&p.session.relu(e).unwrap().0, &p.clear.relu(&x).unwrap().0);
+            p.same(
+                &p.session.select(&their_bits, e).unwrap(),
+                &p.clear.select(&bits, &x).unwrap(),
+            );
+            p.same(&p.session.divide(e, plain(1, 0)).unwrap(), &x);
+            p.same(
+                &p.session.matmul_divide(e, e, plain(1, 0)).unwrap(),
+                &p.clear.matmul(&x, &x).unwrap(),
             );
         }
     }
+}
+
+/// The last `count` ciphertexts before the last `rest` bytes of what a call sends: those of Jacobi symbol −1.
+fn outside(p: &Parties, call: &smlp::Call, count: usize, rest: usize) -> usize {
+    let width = 8 * p.key.public().ring().modulus().width();
+    let n = integer(p.key.public().modulus().limbs());
+    let request = call.request().unwrap();
+    let end = request.len() - rest;
+    let ciphertexts = request[end - count * width..end].chunks_exact(width);
+    let symbols = ciphertexts.map(|bytes| {
+        let limbs: Vec<u64> = bytes
+            .chunks_exact(8)
+            .map(|b| u64::from_le_bytes(b.try_into().unwrap()))
+            .collect();
+        integer(&limbs).jacobi(&n)
+    });
+    symbols.filter(|&symbol| symbol == -1).count()
+}
+
+#[test]
+fn p2_does_not_see_whose_ciphertexts_it_opens() {
+    // One value in a ciphertext that P2 gets to see: 2 · (100 + 42) bits do not fit.
+    let p = Parties::new(256, 40);
+    let count = 64;
+    let x = IntegerTensor::from_i64(&[count], &vec![-3; count], Some(100)).unwrap();
+    let (own, theirs) = (p.encrypt(&x), theirs(&p, &x));
+    let bytes = theirs.to_bytes().unwrap();
+    let file = EncryptedTensor::from_bytes(&bytes, p.key.public()).unwrap();
+    p.session.relu(&own).unwrap();
+    let p1 = p.session.p1();
+    let seen = |x: &EncryptedTensor| {
+        [
+            outside(&p, &p1.divide(x, 7, 0, None).unwrap(), count, 0),
+            outside(&p, &p1.refresh(x).unwrap(), count, 0),
+            // Delivery and offer follow.
+            outside(&p, &p1.relu(x).unwrap(), count, 14 + 8),
+        ]
+    };
+    assert_eq!(seen(&own), [0; 3]);
+    for x in [&theirs, &file] {
+        // Fair coins; powers of h_s would leave all of them outside.
+        for outside in seen(x) {
+            assert!((12..=52).contains(&outside), "{outside} of {count}");
+        }
+    }
+    // Of a product that P1 computes with masks as exponents, too, and not of what P2 makes anew.
+    let narrow = x.assume_bound(50).unwrap();
+    let theirs = theirs.assume_bound(50).unwrap();
+    let n = integer(p.key.public().modulus().limbs());
+    let symbols = |x: &EncryptedTensor| -> usize {
+        let residues = x.storage().residues();
+        let symbols = (0..count).map(|i| integer(residues.row(i)).jacobi(&n));
+        symbols.filter(|&symbol| symbol == -1).count()
+    };
+    let product = p.session.multiply(&theirs, &theirs).unwrap();
+    p.same(&product, &p.clear.multiply(&narrow, &narrow).unwrap());
+    assert!((12..=52).contains(&symbols(&product)));
+    assert_eq!(symbols(&p.session.refresh(&theirs).unwrap()), 0);
 }
 
 #[test]

@@ -89,8 +89,7 @@ pub unsafe extern "C" fn smlp_p1_free(p1: *mut P1Handle) {
 
 /// Starts left · right, element by element, broadcasting as numpy does. Scales and bounds add up.
 ///
-/// Args: left, right: encrypted under P1's key; ciphertexts of other software have to be refreshed
-/// first. So for all calls.
+/// Args: left, right: encrypted under P1's key, not packed. So for all calls.
 /// Errors: SMLP_SHAPE, SMLP_BOUND, SMLP_KEY_MISMATCH, SMLP_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smlp_p1_multiply(
@@ -218,8 +217,9 @@ pub unsafe extern "C" fn smlp_p1_maximum(
     })
 }
 
-/// Starts fresh encryptions of the same values: what ciphertexts of other software need before
-/// anything else.
+/// Starts fresh encryptions of the same values by P2, packed where they were. Nothing needs this:
+/// ciphertexts that anybody may have made, those of files and of other software, are hidden as such
+/// wherever P2 gets to see them.
 ///
 /// Errors: SMLP_BOUND, SMLP_KEY_MISMATCH, SMLP_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]

@@ -345,8 +345,8 @@ pub unsafe extern "C" fn smlp_session_maximum(
     })
 }
 
-/// Fresh encryptions of the same values. Other operations of a session do this by themselves for
-/// ciphertexts of other software. In a clear session: the same tensor.
+/// Fresh encryptions of the same values by P2, packed where they were; see smlp_p1_refresh(). In a
+/// clear session: the same tensor.
 ///
 /// Errors: as smlp_session_multiply().
 #[unsafe(no_mangle)]

@@ -327,8 +327,7 @@ pub unsafe extern "C" fn smlp_tensor_to_ciphertexts(
     })
 }
 
-/// Raw ciphertexts of other Paillier software (g = N + 1). They have to be refreshed before a
-/// protocol uses them, by smlp_p1_refresh(); a session does so by itself.
+/// Raw ciphertexts of other Paillier software (g = N + 1).
 ///
 /// Args: data, len: the ciphertexts, row-major, big-endian. bytes_each: of each; their number is
 /// len / bytes_each. shape, ndim: lengths of the axes. scale: fraction bits of the plaintexts.

@@ -194,6 +194,19 @@ void messages(const smlp::PrivateKey& key) {
     REFUSED(SMLP_FINISHED, call.result());
   }
 
+  // What P2 sealed for one client, here its seeds, another one cannot quote.
+  {
+    const smlp::P1 fresh{key.public_key(), 40};
+    const Vector name{'a'}, other{'b'};
+    smlp::Call call = fresh.relu(x);
+    call.resume(p2.answer_for(name, call.request()));
+    const Vector quoting{call.request().begin(), call.request().end()};
+    REFUSED(SMLP_MALFORMED, p2.answer_for(other, quoting));
+    REFUSED(SMLP_MALFORMED, p2.answer(quoting));
+    call.resume(p2.answer_for(name, quoting));
+    REQUIRE(call.resume(p2.answer_for(name, call.request())));
+  }
+
   // A wire that garbles or loses everything; the session can be used again.
   int mode = 0;
   const auto wire = smlp::Transport::callback([&](ByteView request) -> Vector {
@@ -252,13 +265,13 @@ void keys(const smlp::PrivateKey& key) {
   REFUSED(-1, smlp::PublicKey::from_modulus(much, SMLP_ALLOW_INSECURE));
   REFUSED(-1, smlp::PublicKey::from_modulus(Vector{}, SMLP_ALLOW_INSECURE));
 
-  // A foreign key: encrypts, but no P2 has it. Foreign ciphertexts of our key need a refresh.
+  // A foreign key: encrypts, but no P2 has it. Foreign ciphertexts of our key can be used.
   const auto foreign = smlp::PublicKey::from_modulus(key.public_key().modulus(), 1);
   REFUSED(SMLP_INVALID_ARGUMENT, (smlp::P1{foreign, 40}));
   const auto raw = clear.encrypt(foreign).to_ciphertexts();
   const Tensor import =
       Tensor::from_ciphertexts(raw.data, raw.bytes_each, {2}, 0, 8, key.public_key());
-  REFUSED(SMLP_INVALID_ARGUMENT, p1.relu(import));
+  p1.relu(import);
   REFUSED(SMLP_INVALID_ARGUMENT, Tensor::from_ciphertexts(raw.data, 0, {2}, 0, 8, foreign));
   REFUSED(-1, Tensor::from_ciphertexts(raw.data, 7, {2}, 0, 8, foreign));
   REFUSED(SMLP_SHAPE, Tensor::from_ciphertexts(raw.data, raw.bytes_each, {3}, 0, 8, foreign));

@@ -244,6 +244,7 @@ int main() {
   NULLS(smlp_call_result, call, 0, &out);
   NULLS(smlp_p2_new, private_key, &out_p2);
   NULLS(smlp_p2_answer, p2, data, 40, &bytes);
+  NULLS(smlp_p2_answer_for, p2, data, 5, data, 40, &bytes);
 
   NULLS(smlp_transport_in_process, p2, &out_transport);
   NULLS(smlp_transport_callback, exchange, may_be_null<void*>(&size), &out_transport);

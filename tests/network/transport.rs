@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use smlp::random::Random;
 use smlp::transport::network::Client;
 use smlp::{
-    Arithmetic, Clear, Division, EncryptedTensor, Error, IntegerTensor, P1, Promise, Record,
-    Session, Transport,
+    Arithmetic, Clear, Division, EncryptedTensor, Error, IntegerMlp, IntegerTensor, MlpConfig, P1,
+    Promise, Record, Session, Transport,
 };
 
-use crate::scene::{Scene, eventually, free_address};
+use crate::scene::{SMLP, Scene, ServerProcess, eventually, free_address};
 use smlp::Encrypt;
 
 struct Parties {
@@ -322,4 +322,135 @@ fn addresses_are_checked() {
         .options(&[free_address()])
         .deadline(Duration::from_millis(300));
     assert!(matches!(Client::connect(nobody), Err(Error::Transport(_))));
+}
+
+/// Outputs of both paths: roundings move them by little, garbage of a gate is as large as a mask.
+#[track_caller]
+fn close(got: &IntegerTensor, want: &IntegerTensor) {
+    assert_eq!(got.shape(), want.shape());
+    for (got, want) in got.to_f64().iter().zip(want.to_f64()) {
+        assert!((got - want).abs() < 0.2, "{got} for {want}");
+    }
+}
+
+fn network_and_rows() -> (IntegerMlp, IntegerTensor, IntegerTensor) {
+    let config = MlpConfig::relu(&[3, 5, 2]).with_fraction_bits(8);
+    let tensor = |columns: usize| {
+        let values: Vec<f64> = (0..8 * columns)
+            .map(|i| (i * 37 % 16) as f64 / 16.0 - 0.4)
+            .collect();
+        let bound = Some(config.activation_bits);
+        IntegerTensor::from_f64(&[8, columns], &values, 8, bound).unwrap()
+    };
+    let (x, y) = (tensor(3), tensor(2));
+    (IntegerMlp::draw(config, Some([9; 32])).unwrap(), x, y)
+}
+
+#[test]
+fn threads_start_cold_over_one_connection_and_get_what_the_twin_gets() {
+    let scene = Scene::local("cold");
+    let server = scene.serve("p2", "");
+    let client = Arc::new(scene.connect(&[server.address]));
+    let (network, x, y) = network_and_rows();
+    let (ex, ey) = (encrypt(&scene, &x), encrypt(&scene, &y));
+    for trial in 1..=3 {
+        let Parties { session, .. } = parties(&scene, client.clone());
+        let clear = Clear::new();
+        let start = std::sync::Barrier::new(8);
+        std::thread::scope(|scope| {
+            for i in 0..8 {
+                let (session, clear, start, scene) = (&session, &clear, &start, &scene);
+                let (x, y, ex, ey, mut twin) = (&x, &y, &ex, &ey, network.clone());
+                scope.spawn(move || {
+                    let mut net = twin.encrypt(&scene.key, &Random::os()).unwrap();
+                    start.wait();
+                    if i % 2 == 0 {
+                        net.train_step(session, ex, ey, 0.1).unwrap();
+                        twin.train_step(clear, x, y, 0.1).unwrap();
+                    }
+                    let got = net.predict(session, ex).unwrap();
+                    let got = got.decrypt(&scene.key).unwrap();
+                    close(&got, &twin.predict(clear, x).unwrap());
+                });
+            }
+        });
+        let setups = || {
+            let audit = server.audit();
+            audit.iter().filter(|r| r["operation"] == "setup").count()
+        };
+        eventually("one set-up a P1", || setups() == trial);
+    }
+}
+
+#[test]
+fn predictions_in_flight_at_once_are_those_of_the_twin() {
+    let scene = Scene::local("in-flight");
+    let server = scene.serve("p2", "");
+    let (network, x, _) = network_and_rows();
+    let encrypted = network.encrypt(&scene.key, &Random::os()).unwrap();
+    let folder = &scene.folder;
+    folder.write("network", encrypted.to_bytes().unwrap());
+    folder.write("rows", encrypt(&scene, &x).to_bytes().unwrap());
+    let clear = Clear::new();
+    let want = network.predict(&clear, &x).unwrap();
+    for in_flight in ["1", "8"] {
+        let path = |name: &str| folder.path(name).display().to_string();
+        let run = std::process::Command::new(SMLP)
+            .args(["predict", "--allow-insecure", "--batch-size", "1"])
+            .args(["--in-flight", in_flight, "--sigma", "40"])
+            .args(["--network", &path("network"), "--inputs", &path("rows")])
+            .args(["--key", &path("owner.public"), "-o", &path(in_flight)])
+            .args(["--server", &server.address.to_string()])
+            .args(["--authority", &path("ca.pem")])
+            .args(["--certificate", &path("p1.pem")])
+            .args(["--certificate-key", &path("p1.key")])
+            .output()
+            .unwrap();
+        let log = String::from_utf8_lossy(&run.stderr);
+        assert!(run.status.success(), "{log}");
+        let bytes = std::fs::read(folder.path(in_flight)).unwrap();
+        let got = EncryptedTensor::from_bytes(&bytes, scene.key.public()).unwrap();
+        close(&got.decrypt(&scene.key).unwrap(), &want);
+    }
+}
+
+/// What P2 seals is for a client by its name in the server's list: on any connection, and for no other client.
+#[test]
+fn sealed_halves_outlive_a_connection_and_are_nobody_elses() {
+    let scene = Scene::local("clients");
+    let second = scene.authority.issue(&["p1.second.test"]);
+    let address = free_address();
+    let more = "[[clients]]\nname = \"second\"\ndns_name = \"p1.second.test\"\nkeys = [\"owner.public\"]\n";
+    scene.configure("p2", address, more);
+    let mut server = ServerProcess::start(&scene, "p2", address, &[]);
+    let p1 = Arc::new(P1::new(scene.key.public().clone(), Promise::insecure(40)).unwrap());
+    let session = |client: Client| Session::new(p1.clone(), Arc::new(client));
+    let x = matrix(2, 2);
+    let e = encrypt(&scene, &x);
+    // The result is shared with P2, and P1 has a set-up.
+    let shared = session(scene.connect(&[address])).relu(&e).unwrap().0;
+    let twice = |session: &Session| session.relu(&shared).map(|(relu, _)| relu);
+    let again = twice(&session(scene.connect(&[address]))).unwrap();
+    let want: Vec<i128> = x.values().into_iter().map(|x| x.max(0)).collect();
+    assert_eq!(again.decrypt(&scene.key).unwrap().values(), want);
+    server.kill();
+    server.restart();
+    let again = twice(&session(scene.connect(&[address]))).unwrap();
+    assert_eq!(again.decrypt(&scene.key).unwrap().values(), want);
+    let options = smlp::transport::network::ClientOptions::new(
+        [address.to_string()],
+        scene.identity_of(&second),
+    );
+    let other = session(Client::connect(options.deadline(Duration::from_secs(10))).unwrap());
+    let error = twice(&other).unwrap_err().to_string();
+    assert!(error.contains("for another job or client"), "{error}");
+    // Its own P1 shares the values itself.
+    let own = P1::new(scene.key.public().clone(), Promise::insecure(40)).unwrap();
+    let options = smlp::transport::network::ClientOptions::new(
+        [address.to_string()],
+        scene.identity_of(&second),
+    );
+    let own = Session::new(Arc::new(own), Arc::new(Client::connect(options).unwrap()));
+    let again = twice(&own).unwrap();
+    assert_eq!(again.decrypt(&scene.key).unwrap().values(), want);
 }

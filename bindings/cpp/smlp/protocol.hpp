@@ -95,9 +95,17 @@ class P2 {
  public:
   explicit P2(const PrivateKey& key) : handle_(detail::output<smlp_p2*>(smlp_p2_new, key.get())) {}
 
+  /// To a P1 in the same hands.
   Bytes answer(ByteView request) const {
     return Bytes(detail::output<smlp_bytes*>(smlp_p2_answer, get(), request.data(),
                                              request.size()));
+  }
+
+  /// To one of several clients, which the caller has authenticated: the same name whenever it
+  /// connects. What P2 seals for P1's keeping is refused where another client quotes it.
+  Bytes answer_for(ByteView client, ByteView request) const {
+    return Bytes(detail::output<smlp_bytes*>(smlp_p2_answer_for, get(), client.data(),
+                                             client.size(), request.data(), request.size()));
   }
 
   const smlp_p2* get() const noexcept { return handle_.get(); }

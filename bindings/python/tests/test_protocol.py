@@ -80,6 +80,27 @@ def test_p2_of_another_key(key, other_key, p1):
         smlp.P2(other_key.private).answer(call.request)
 
 
+def test_clients_of_p2(key, p2):
+    p1 = smlp.P1(key.public)
+    x = smlp.encrypt(key, [1, -2], bound_bits=8)
+    call = p1.relu(x)
+    # P2's seeds for this client's comparisons come back sealed.
+    call.resume(p2.answer(call.request, client=b"one"))
+    for other in (b"two", b""):
+        with pytest.raises(smlp.MalformedError, match="another job or client"):
+            p2.answer(call.request, client=other)
+    while not call.resume(p2.answer(call.request, client=b"one")):
+        pass
+    assert call.result().decrypt(key.private).tolist() == [1, 0]
+
+
+def test_refreshing_packs(key, p1, p2):
+    x = smlp.encrypt(key, [[1, -2, 3]], bound_bits=8, packed=True)
+    call = p1.refresh(x)
+    assert call.resume(p2.answer(call.request))
+    assert call.result().decrypt(key.private).tolist() == [[1, -2, 3]]
+
+
 class Counting(smlp.Transport):
     def __init__(self, p2):
         self.p2, self.count = p2, 0

@@ -29,6 +29,8 @@ pub mod products;
 pub mod seal;
 pub mod setup;
 pub mod sizes;
+#[cfg(test)]
+mod tests;
 
 use super::masking::Masker;
 use super::message;

@@ -87,7 +87,7 @@ class P1(NativeObject):
         return self._call(lib.smlp_p1_maximum, left, right)
 
     def refresh(self, tensor: Tensor) -> Call:
-        """The same values in fresh ciphertexts; what foreign ciphertexts need first."""
+        """The same values in fresh ciphertexts of P2, packed where they were."""
         return self._call(lib.smlp_p1_refresh, tensor)
 
     def _call(self, function: Any, *tensors: Tensor) -> Call:
@@ -132,14 +132,20 @@ class P2(NativeObject):
     def __init__(self, key: PrivateKey) -> None:
         super().__init__(create(lib.smlp_p2_new, private_handle(key)))
 
-    def answer(self, request: Any) -> bytes:
+    def answer(self, request: Any, client: Any = b"") -> bytes:
         """The reply to one request of P1. Usable from several threads.
+
+        A key server with several clients names in ``client`` who asks, as it has authenticated it,
+        with the same bytes whenever that client connects. What P2 seals for P1's keeping is refused
+        where another client quotes it.
 
         Raises :class:`MalformedError`, :class:`LimitError` or :class:`KeyMismatchError` for
         requests that are none.
         """
-        request = read_only(request)
-        return bytes_of(lib.smlp_p2_answer, self._handle, request, len(request))
+        request, client = read_only(request), read_only(client)
+        return bytes_of(
+            lib.smlp_p2_answer_for, self._handle, client, len(client), request, len(request)
+        )
 
     def __repr__(self) -> str:
         return "<smlp.P2>"
