@@ -14,7 +14,7 @@ use crate::fixed::RoundingStream;
 use crate::modular::Residues;
 use crate::paillier::{MAX_SIGMA, PublicKey};
 use crate::random::Random;
-use crate::tensor::{EncryptedTensor, Meta, Storage, broadcast_shapes, matmul_shape};
+use crate::tensor::{Ciphertexts, EncryptedTensor, Meta, Storage, broadcast_shapes, matmul_shape};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use zeroize::Zeroizing;
@@ -270,9 +270,12 @@ impl P1 {
     /// # Errors
     /// [`Error::Bound`], [`Error::KeyMismatch`].
     pub fn refresh(&self, x: &EncryptedTensor) -> Result<Call> {
-        self.0.key.check_same(x.key())?;
+        self.0.key.check_takes(x.key().id())?;
         if x.is_empty() {
-            return self.empty(x, x.shape(), &[x.meta()]);
+            let nothing = Residues::ones(self.0.key.ring(), 0);
+            let nothing = Ciphertexts::new(self.0.key.clone(), nothing, true);
+            let nothing = EncryptedTensor::from_parts(Arc::new(nothing), x.shape(), x.meta())?;
+            return Ok(Call::finished(vec![nothing]));
         }
         Ok(Call::new(divide::ask_refresh(&self.masker(), x)?))
     }
@@ -343,7 +346,7 @@ impl P1 {
     }
 
     fn check_key(&self, x: &EncryptedTensor) -> Result<()> {
-        self.0.key.check_same(x.key())?;
+        self.0.key.check_takes(x.key().id())?;
         match x.storage().is_refreshed() {
             true => Ok(()),
             false => Err(Error::invalid(

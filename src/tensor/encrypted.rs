@@ -35,7 +35,7 @@ impl Tensor<Ciphertexts> {
     /// [`Error::KeyMismatch`]; [`Error::OutOfRange`] for a value that breaks the tensor's bound: a
     /// promise about bounds was wrong, and what was computed since cannot be trusted.
     pub fn decrypt(&self, key: &PrivateKey) -> Result<IntegerTensor> {
-        self.key().check_same(key.public())?;
+        key.public().check_takes(self.key().id())?;
         let plain: Vec<Option<i128>> = match self.storage().packs() {
             None => {
                 let compact = self.compact()?;
@@ -100,21 +100,19 @@ impl Tensor<Ciphertexts> {
         Ok(w.finish())
     }
 
-    /// Reads [`EncryptedTensor::to_bytes`](Self::to_bytes); the key has to be the one that encrypted.
+    /// Reads [`EncryptedTensor::to_bytes`](Self::to_bytes); the key has to be one that takes the ciphertexts:
+    /// [`PublicKey::check_takes`].
     ///
     /// # Errors
     /// [`Error::Malformed`], [`Error::Limit`], [`Error::KeyMismatch`].
     pub fn from_bytes(bytes: &[u8], key: &PublicKey) -> Result<Self> {
         let mut r = Reader::new(Kind::EncryptedTensor, bytes)?;
         let id = r.key_id()?;
-        if id != key.id() {
-            return Err(Error::KeyMismatch {
-                left: id,
-                right: key.id(),
-            });
-        }
+        key.check_takes(id)?;
+        // Only who knows h_s makes powers of it.
+        let ours = id == key.id() && !key.is_foreign();
         let (refreshed, packed) = match r.u16()? {
-            flags @ 0..4 => (flags & 1 == 1 && !key.is_foreign(), flags & 2 == 2),
+            flags @ 0..4 => (flags & 1 == 1 && ours, flags & 2 == 2),
             other => return Err(r.error(format!("flags {other:#06x} are unknown"))),
         };
         let (scale, bound, shape) = (r.u32()?, r.u32()?, r.shape()?);

@@ -182,7 +182,13 @@ fn key_id(text: &str, keys: &KeyArguments) -> Result<KeyId> {
     }
     let path = Path::new(text);
     match Kind::of(&files::start(path)?) {
-        Some(Kind::PublicKey) => Ok(keys.public(path)?.id()),
+        Some(Kind::PublicKey) => match keys.public(path)? {
+            key if key.is_foreign() => Err(Error::InvalidArgument(format!(
+                "{text}: the key of other software, which is known by its modulus alone, is never asked for; list \
+                 the public half of the private key that is served"
+            ))),
+            key => Ok(key.id()),
+        },
         _ => Err(Error::Malformed {
             what: "public key",
             why: format!(
