@@ -550,6 +550,22 @@ void smlp_bytes_free(smlp_bytes *bytes);
 smlp_status smlp_private_key_generate(uint32_t bits, uint32_t flags, smlp_private_key **out);
 
 /**
+ * The key pair of other Paillier software (g = N + 1), from its prime factors. The same primes give the same
+ * key, with the same id, wherever this is called; what was encrypted with the modulus alone, by that software or
+ * with smlp_public_key_from_modulus(), is decrypted too.
+ *
+ * Args: p, p_len, q, q_len: two primes, big-endian, of one length; their product has twice as many bits.
+ * flags: 0 or SMLP_ALLOW_INSECURE.
+ * Errors: SMLP_MALFORMED for other numbers and for primes that make N easy to factor, SMLP_LIMIT, SMLP_INSECURE.
+ */
+smlp_status smlp_private_key_from_primes(const uint8_t *p,
+                                         size_t p_len,
+                                         const uint8_t *q,
+                                         size_t q_len,
+                                         uint32_t flags,
+                                         smlp_private_key **out);
+
+/**
  * The public key of a pair.
  */
 smlp_status smlp_private_key_public(const smlp_private_key *key, smlp_public_key **out);
@@ -560,7 +576,8 @@ smlp_status smlp_private_key_public(const smlp_private_key *key, smlp_public_key
 smlp_status smlp_private_key_to_bytes(const smlp_private_key *key, smlp_bytes **out);
 
 /**
- * Reads what smlp_private_key_to_bytes() wrote.
+ * Reads what smlp_private_key_to_bytes() wrote. A damaged key is refused, and so is one whose numbers do not
+ * go together.
  *
  * Args: flags: 0 or SMLP_ALLOW_INSECURE.
  * Errors: SMLP_MALFORMED, SMLP_LIMIT, SMLP_INSECURE.
@@ -620,11 +637,14 @@ smlp_status smlp_public_key_bits(const smlp_public_key *key, uint32_t *out);
 smlp_status smlp_public_key_exponent_bits(const smlp_public_key *key, uint32_t *out);
 
 /**
- * What tensors, messages and files name the key by: SHA-256 of N (big-endian).
+ * What tensors, messages and files name the key by: a digest of all that encryption uses, so that keys
+ * with one id are equal. A key of smlp_public_key_from_modulus() has the id of its modulus; a key of this
+ * library with the same N has another one, and takes what was encrypted with the former.
  *
  * Args: out: room for 32 bytes.
  */
-smlp_status smlp_public_key_id(const smlp_public_key *key, uint8_t *out);
+smlp_status smlp_public_key_id(const smlp_public_key *key,
+                               uint8_t *out);
 
 /**
  * Whether the key came from other software, by smlp_public_key_from_modulus().
@@ -637,7 +657,8 @@ smlp_status smlp_public_key_is_foreign(const smlp_public_key *key, bool *out);
 smlp_status smlp_public_key_to_bytes(const smlp_public_key *key, smlp_bytes **out);
 
 /**
- * Reads what smlp_public_key_to_bytes() wrote.
+ * Reads what smlp_public_key_to_bytes() wrote. A damaged key is refused, and so is one whose encryptions
+ * anybody could read. The first time in a process a key takes a tenth of a second at 2048 bits, a quarter at 3072.
  *
  * Args: flags: 0 or SMLP_ALLOW_INSECURE.
  * Errors: SMLP_MALFORMED, SMLP_LIMIT, SMLP_INSECURE.

@@ -67,12 +67,13 @@ pub(super) fn remember(id: KeyId, key_bits: u32) {
     }
 }
 
-/// Refuses a base of small order by the public key alone. The first time in a process this takes an exponentiation with
-/// 94,500 bits modulo N.
+/// Refuses a base of small order, and a modulus as [`check_modulus`] does, by the public key alone. The first time in a
+/// process this takes an exponentiation with 94,500 bits modulo N.
 pub(super) fn check_base(id: KeyId, h_s: &Integer, n: &Integer) -> Result<()> {
     if known().contains(&id) {
         return Ok(());
     }
+    check_modulus(n)?;
     let orders = small_orders(n.significant_bits());
     let power = Integer::from(h_s % n)
         .pow_mod(&orders, n)

@@ -77,10 +77,11 @@ class PublicKey(NativeObject):
 
     @property
     def id(self) -> str:
-        """The name under which tensors know their key, in hexadecimal: a digest of all that encryption uses.
+        """The name under which tensors know their key: a digest, in hexadecimal, of all that
+        encryption uses.
 
-        Keys with one id are equal. A key of :meth:`from_modulus` has an id of its own; a key pair with
-        the same modulus decrypts what was encrypted with it.
+        Keys with one id are equal. A key of :meth:`from_modulus` has an id of its own; a key pair
+        with the same modulus decrypts what was encrypted with it.
         """
         return filled(lib.smlp_public_key_id, self._handle, 32).hex()
 
@@ -110,7 +111,7 @@ class PrivateKey(NativeObject):
 
     @classmethod
     def from_primes(cls, p: int, q: int, *, allow_insecure: bool = False) -> PrivateKey:
-        """The key of other Paillier software, from its two primes: those of python-paillier's private key.
+        """The key of other Paillier software, from its two primes, as python-paillier's has them.
 
         The same primes give the same key, with the same public half, wherever this is called.
 
