@@ -863,7 +863,8 @@ smlp_status smlp_tensor_encrypt_packed_with_private_key(const smlp_tensor *tenso
                                                         smlp_tensor **out);
 
 /**
- * Decrypts every element of an encrypted tensor.
+ * Decrypts every element of an encrypted tensor: one of the key itself, or of the key that is known by its
+ * modulus alone.
  *
  * Errors: SMLP_KEY_MISMATCH; SMLP_OUT_OF_RANGE for a value that breaks the tensor's bound: a
  * promise about bounds was wrong, and what was computed since cannot be trusted;
@@ -881,7 +882,8 @@ smlp_status smlp_tensor_to_bytes(const smlp_tensor *tensor, smlp_bytes **out);
 /**
  * Reads what smlp_tensor_to_bytes() wrote.
  *
- * Args: key_or_null: the key of an encrypted tensor; not looked at for a clear one.
+ * Args: key_or_null: the key of an encrypted tensor, which also takes tensors of its modulus alone; not looked
+ * at for a clear one.
  * Errors: SMLP_MALFORMED, SMLP_LIMIT, SMLP_KEY_MISMATCH; SMLP_NULL_POINTER if the tensor is
  * encrypted and there is no key; for a clear one SMLP_OUT_OF_RANGE.
  */
@@ -1199,12 +1201,14 @@ smlp_status smlp_p1_maximum(const smlp_p1 *p1,
                             smlp_call **out);
 
 /**
- * Starts fresh encryptions of the same values: what ciphertexts of other software need before
- * anything else.
+ * Starts fresh encryptions of the same values: what ciphertexts of other software, and tensors that were
+ * encrypted with the modulus of P1's key alone, need before anything else.
  *
  * Errors: SMLP_BOUND, SMLP_KEY_MISMATCH, SMLP_INVALID_ARGUMENT.
  */
-smlp_status smlp_p1_refresh(const smlp_p1 *p1, const smlp_tensor *tensor, smlp_call **out);
+smlp_status smlp_p1_refresh(const smlp_p1 *p1,
+                            const smlp_tensor *tensor,
+                            smlp_call **out);
 
 /**
  * What P2 has to see now. The same bytes may be sent again: P2 keeps no state.

@@ -180,8 +180,8 @@ pub unsafe extern "C" fn smlp_p1_maximum(
     })
 }
 
-/// Starts fresh encryptions of the same values: what ciphertexts of other software need before
-/// anything else.
+/// Starts fresh encryptions of the same values: what ciphertexts of other software, and tensors that were
+/// encrypted with the modulus of P1's key alone, need before anything else.
 ///
 /// Errors: SMLP_BOUND, SMLP_KEY_MISMATCH, SMLP_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]

@@ -162,8 +162,9 @@ impl PrivateKey {
         let most = MAX_KEY_BITS as usize / 8;
         Error::check_limit("bytes of a prime", p.len().max(q.len()), most)?;
         clear_freed_integers();
-        let [p, q] = [p, q].map(|prime| Integer::from_digits(prime, Order::Msf));
-        let [p, q] = [p, q].map(Factor::of_full_order);
+        let mut primes = [p, q].map(|prime| Integer::from_digits(prime, Order::Msf));
+        primes.sort();
+        let [p, q] = primes.map(Factor::of_full_order);
         check_factors(&p, &q)?;
         security.check(2 * p.prime.significant_bits())?;
         let mut stream = Expansion::of(&p.prime, &q.prime);
@@ -258,7 +259,7 @@ impl Expansion {
     fn of(p: &Integer, q: &Integer) -> Self {
         let mut hash = Sha256::new();
         hash.update(b"smlp: randomness base of two primes, version 1");
-        for prime in [p.min(q), p.max(q)] {
+        for prime in [p, q] {
             hash.update(&*Zeroizing::new(prime.to_digits::<u8>(Order::Msf)));
         }
         Self {
@@ -270,7 +271,7 @@ impl Expansion {
     fn fill(&mut self, bytes: &mut [u8]) {
         for chunk in bytes.chunks_mut(32) {
             let mut hash = Sha256::new();
-            hash.update(&*self.seed);
+            hash.update(self.seed.as_slice());
             hash.update(self.next.to_le_bytes());
             self.next += 1;
             let block: Zeroizing<[u8; 32]> = Zeroizing::new(hash.finalize().into());

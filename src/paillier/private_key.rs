@@ -104,16 +104,12 @@ impl PrivateKey {
         self.0.p.operations() + self.0.q.operations()
     }
 
-    /// The file format: header, SHA-256 of what follows and of its kind (32 bytes), bits of N (u64), p, q (each ⌈bits/128⌉
-    /// limbs), h_s. Keys with short exponents have a header of their own, and then the bits of these (u64) and the orders of the
-    /// subgroups, primes that divide p − 1 and q − 1, of half as many bits. Keep it secret; the buffer is
-    /// cleared on drop.
+    /// The file format: header, SHA-256 of what follows and of its kind (32 bytes), bits of N (u64), p, q (each
+    /// ⌈bits/128⌉ limbs), h_s. Keys with short exponents have a header of their own, and then the bits of these
+    /// (u64) and the orders of the subgroups, primes that divide p − 1 and q − 1, of half as many bits. Keep it
+    /// secret; the buffer is cleared on drop.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let inner = &*self.0;
-        let kind = match inner.public.has_short_exponents() {
-            true => Kind::ShortPrivateKey,
-            false => Kind::PrivateKey,
-        };
         let mut w = Writer::default();
         w.u64(inner.public.bits().into());
         w.limbs(inner.p.prime.limbs());
@@ -124,7 +120,7 @@ impl PrivateKey {
             w.limbs(&p.subgroup);
             w.limbs(&q.subgroup);
         }
-        Zeroizing::new(w.finish_with_fingerprint(kind))
+        Zeroizing::new(w.finish_with_fingerprint(kind(inner.public.has_short_exponents())))
     }
 
     /// Reads [`PrivateKey::to_bytes`].
@@ -135,10 +131,7 @@ impl PrivateKey {
     pub fn from_bytes(bytes: &[u8], security: Security) -> Result<Self> {
         clear_freed_integers();
         let short = Kind::of(bytes) == Some(Kind::ShortPrivateKey);
-        let kind = match short {
-            true => Kind::ShortPrivateKey,
-            false => Kind::PrivateKey,
-        };
+        let kind = kind(short);
         let mut r = Reader::new(kind, bytes)?;
         r.fingerprint(kind)?;
         let bits = r.size("key bits", MAX_KEY_BITS as usize)?;
@@ -186,6 +179,14 @@ impl PrivateKey {
     /// [`PrivateKey::from_bytes`].
     pub fn load(path: &Path, security: Security) -> Result<Self> {
         Self::from_bytes(&secret_file::read(path, MAX_FILE_BYTES)?, security)
+    }
+}
+
+/// What the header of a key with or without short exponents announces.
+fn kind(short: bool) -> Kind {
+    match short {
+        true => Kind::ShortPrivateKey,
+        false => Kind::PrivateKey,
     }
 }
 

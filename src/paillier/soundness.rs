@@ -1,10 +1,10 @@
 //! What makes a key sound. Bases whose powers hide nothing are refused, and factors that do not go together.
 //!
 //! An encryption is (1 + mN)·h_s^α. If h_s is ±1 modulo N, or has another order that can be counted through, whoever
-//! sees a ciphertext takes the random part off and reads m. Such an order does not divide twice the least
-//! common multiple M of 1 … 2^16 modulo either factor of N: that is gcd(h_s^(2M) − 1, N) = 1, which needs the public
-//! key alone. More cannot be told from it: whether h_s is an N-th residue at all is Paillier's assumption. Who has
-//! the factors can tell, and does ([`super::PrivateKey::from_bytes`]).
+//! sees a ciphertext takes the random part off and reads m. Every order whose prime powers are at most 2^16 divides 2M,
+//! M the least common multiple of 1 … 2^16; with gcd(h_s^(2M) − 1, N) = 1 the base has none of them modulo either factor.
+//! That needs the public key alone. More cannot be told from it: whether h_s is an N-th residue at all is Paillier's
+//! assumption. Whoever has the factors can tell, and does ([`super::PrivateKey::from_bytes`]).
 
 use super::keygen::{Factor, is_prime};
 use super::{KeyId, MIN_SECURE_KEY_BITS};
@@ -53,7 +53,7 @@ fn small_orders(key_bits: u32) -> Cow<'static, Integer> {
     Cow::Owned(last.unwrap_or_else(|| Integer::from(1)) * 2u32)
 }
 
-/// Ids of real keys whose base was found sound in this process: an id binds all that was checked.
+/// Ids of real keys whose base was found sound in this process, 32 bytes each: an id binds all that was checked.
 fn known() -> std::sync::MutexGuard<'static, HashSet<KeyId>> {
     static KNOWN: OnceLock<Mutex<HashSet<KeyId>>> = OnceLock::new();
     let known = KNOWN.get_or_init(Mutex::default);
@@ -183,5 +183,41 @@ pub(super) fn check_factors(p: &Factor, q: &Factor) -> Result<()> {
         _ => refuse(
             "the orders of its subgroups are no prime factors of p - 1 and q - 1, or these have more in common than 2".into(),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_common_multiple_is_what_it_says() {
+        let mut multiple = Integer::from(1);
+        for i in 2..600 {
+            multiple.lcm_u_mut(i);
+            assert_eq!(common_multiple(i), multiple, "{i}");
+        }
+        let orders = small_orders(MIN_SECURE_KEY_BITS);
+        assert!((94_000..95_000).contains(&orders.significant_bits()));
+        for (order, divides) in [
+            (2 << 16, true),
+            (65521, true),
+            (4 << 16, false),
+            (65537, false),
+        ] {
+            assert_eq!(orders.is_divisible_u(order), divides, "{order}");
+        }
+    }
+
+    #[test]
+    fn toy_primes_always_have_elements_of_larger_order() {
+        for bits in (16..MIN_SECURE_KEY_BITS).step_by(2) {
+            let orders = small_orders(bits);
+            assert!(
+                Integer::from(&*orders * 2u32).significant_bits() < bits / 2,
+                "{bits}"
+            );
+            assert!(bits < 32 || orders.is_divisible_u(5040), "{bits}");
+        }
     }
 }

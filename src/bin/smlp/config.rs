@@ -230,4 +230,25 @@ mod tests {
         let error = config.limits().unwrap_err().to_string();
         assert!(error.contains("-1 seconds"), "{error}");
     }
+
+    #[test]
+    fn a_key_that_no_request_names_is_refused() {
+        let key = smlp::PrivateKey::generate(64, smlp::Security::AllowInsecure).unwrap();
+        let public = smlp::Encrypt::public(&key);
+        let modulus = public.modulus_bytes();
+        let foreign = smlp::PublicKey::from_modulus(&modulus, smlp::Security::AllowInsecure);
+        let path = std::env::temp_dir().join(format!("smlp-client-key-{}", std::process::id()));
+        let keys = KeyArguments {
+            allow_insecure: true,
+            passphrase_file: None,
+        };
+        let read = |bytes: Vec<u8>| {
+            std::fs::write(&path, bytes).unwrap();
+            key_id(path.to_str().unwrap(), &keys)
+        };
+        assert_eq!(read(public.to_bytes()), Ok(public.id()));
+        let error = read(foreign.unwrap().to_bytes()).unwrap_err().to_string();
+        assert!(error.contains("other software"), "{error}");
+        std::fs::remove_file(&path).unwrap();
+    }
 }

@@ -256,6 +256,7 @@ fn factors_make_the_key_again() {
     assert_ne!(again.public(), key.public());
     let exchanged = PrivateKey::from_primes(&q, &p, Security::AllowInsecure).unwrap();
     assert_eq!(exchanged.public(), again.public());
+    assert_eq!(exchanged.to_bytes(), again.to_bytes());
     let encrypted = again.encrypt(&rows(&[7], 2), &Random::os()).unwrap();
     assert_eq!(key.decrypt(&encrypted).unwrap().row(0), [7, 0]);
     for (p, q) in [(&p[..], &p[..]), (&p, &q[1..]), (&[], &[]), (&p, &[255; 8])] {

@@ -42,7 +42,11 @@ class PublicKey(NativeObject):
 
     @classmethod
     def from_bytes(cls, data: Any, *, allow_insecure: bool = False) -> PublicKey:
-        """Reads what :meth:`to_bytes` wrote. Raises :class:`MalformedError`."""
+        """Reads what :meth:`to_bytes` wrote.
+
+        Raises :class:`MalformedError` for a damaged key, and for one whose encryptions anybody
+        could read. The first time in a process that takes a tenth of a second at 2048 bits.
+        """
         data = read_only(data)
         flags = _flags(allow_insecure)
         return cls(create(lib.smlp_public_key_from_bytes, data, len(data), flags))
@@ -125,7 +129,11 @@ class PrivateKey(NativeObject):
 
     @classmethod
     def from_bytes(cls, data: Any, *, allow_insecure: bool = False) -> PrivateKey:
-        """Reads what :meth:`to_bytes` wrote. Raises :class:`MalformedError`."""
+        """Reads what :meth:`to_bytes` wrote.
+
+        Raises :class:`MalformedError` for a damaged key, and for one whose numbers do not go
+        together.
+        """
         data = read_only(data)
         flags = _flags(allow_insecure)
         return cls(create(lib.smlp_private_key_from_bytes, data, len(data), flags))
