@@ -268,7 +268,7 @@ fn primes_of_other_software_make_a_key() {
             product.unwrap().decrypt(&key).unwrap().values(),
             [25, 36, 49]
         );
-        // The exponents of the last of these are not shown by the Jacobi symbol of the ciphertexts.
+        // The Jacobi symbol of a ciphertext shows nothing of its exponent.
         let n = Integer::from(&p * &q);
         let h = Integer::from_digits(
             &public.to_bytes()[CONTENTS + 8 + n.significant_digits::<u64>() * 8 + 2..],
@@ -282,6 +282,7 @@ fn primes_of_other_software_make_a_key() {
 fn weak_primes_are_refused_by_name() {
     let one = Integer::from(1);
     let q = prime_with(&one, 1024);
+    let composite = (Integer::from(&q / 3u32) | 1u32) * 3u32;
     let common = Integer::from(Integer::u_pow_u(2, 70)) + 1u32;
     let smooth = {
         let mut product = Integer::from(1);
@@ -307,7 +308,7 @@ fn weak_primes_are_refused_by_name() {
     for (p, q, why) in [
         (&q, &q, "different"),
         (&q, &prime_with(&one, 1022), "one length"),
-        (&Integer::from(&q + 2u32), &prime_with(&one, 1024), "prime"),
+        (&composite, &prime_with(&one, 1024), "prime"),
         (&q, &Integer::from(&q + 1u32).next_prime(), "Fermat"),
         (&smooth, &q, "p - 1"),
         (
@@ -357,7 +358,7 @@ fn private_keys_whose_numbers_do_not_go_together_are_refused() {
             // A unit, but no N-th residue; and the right one times 1 + N.
             (Integer::from(4), "N-th residue"),
             (
-                Integer::from(&stored * (modulus(key.public()) + 1u32)) % &n2,
+                &stored * (modulus(key.public()) + 1u32) % &n2,
                 "N-th residue",
             ),
         ];
