@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::paillier::KeyId;
+use sha2::{Digest, Sha256};
 use std::ops::Range;
 use zeroize::Zeroizing;
 
@@ -78,6 +79,15 @@ impl Kind {
         .into_iter()
         .find(|&k| k as u16 == number)
     }
+}
+
+/// SHA-256 over a kind and contents: what a file knows itself by.
+pub fn fingerprint(kind: Kind, contents: &[u8]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(b"smlp: fingerprint, version 1");
+    hash.update((kind as u16).to_le_bytes());
+    hash.update(contents);
+    hash.finalize().into()
 }
 
 /// Collects bytes. Cleared on drop, since private keys pass through it.
@@ -169,6 +179,19 @@ impl Writer {
         self.0[room].copy_from_slice(bytes);
     }
 
+    /// What was written, without a header, as contents of `kind`: header, [`fingerprint`], contents.
+    pub fn finish_with_fingerprint(self, kind: Kind) -> Vec<u8> {
+        let mut w = Writer::new(kind);
+        w.bytes(&self.fingerprint(kind));
+        w.append(&self);
+        w.finish()
+    }
+
+    /// The [`fingerprint`] of what was written, without a header.
+    pub fn fingerprint(&self, kind: Kind) -> [u8; 32] {
+        fingerprint(kind, &self.0)
+    }
+
     pub fn finish(mut self) -> Vec<u8> {
         std::mem::take(&mut *self.0)
     }
@@ -250,6 +273,16 @@ impl<'a> Reader<'a> {
 
     pub fn key_id(&mut self) -> Result<KeyId> {
         Ok(KeyId(self.array()?))
+    }
+
+    /// Checks the [`fingerprint`] of all that follows it, so that damage is noticed before anything is made of it.
+    pub fn fingerprint(&mut self, kind: Kind) -> Result<()> {
+        match self.array()? == fingerprint(kind, self.rest) {
+            true => Ok(()),
+            false => Err(self.error(
+                "it is damaged: its contents do not have the fingerprint that stands before them",
+            )),
+        }
     }
 
     /// A size that may not exceed `limit`.

@@ -3,17 +3,20 @@
 //! gcc, g++ and valgrind have to be there.
 #![cfg(target_os = "linux")]
 
+mod forgery;
 mod native;
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use forgery::{modulus, with_base, with_fingerprint};
 use native::{Scratch, declared_functions, finish, link_flags, repository, run};
 use smlp::random::Random;
 use smlp::{Encrypt, EncryptedTensor, IntegerTensor, PrivateKey, PublicKey, Security};
 
-const PROGRAMS: [&str; 5] = [
+const PROGRAMS: [&str; 6] = [
     "c/smoke.c",
+    "c/keys.c",
     "c/store.c",
     "cpp/smoke.cpp",
     "cpp/nulls.cpp",
@@ -68,15 +71,38 @@ fn compile(scratch: &Scratch, program: &str, link: Link, extra: &[&str]) -> Stri
 
 /// Arguments of a program: a folder to write to, where it takes one.
 fn arguments<'a>(program: &str, folder: &'a str) -> Vec<&'a str> {
-    match program.contains("smoke") {
+    match program.contains("smoke") || program.contains("keys") {
         true => vec![folder],
         false => vec![],
+    }
+}
+
+/// Files for c/keys.c: a key pair, and others that were made of it.
+fn write_keys(scratch: &Scratch) {
+    let key = PrivateKey::generate(512, Security::AllowInsecure).unwrap();
+    let (public, n) = (key.public(), modulus(key.public()));
+    let minus_one = n.clone().square() - 1u32;
+    let mut damaged = key.to_bytes().to_vec();
+    let h_s = damaged.len() - 40;
+    damaged[h_s] ^= 1;
+    for (name, bytes) in [
+        ("good.public", public.to_bytes()),
+        ("good.private", key.to_bytes().to_vec()),
+        ("one.public", with_base(public, &1.into())),
+        ("minus_one.public", with_base(public, &minus_one)),
+        ("n_plus_one.public", with_base(public, &(n + 1u32))),
+        ("other.public", with_base(public, &4.into())),
+        ("damaged.private", damaged.clone()),
+        ("forged.private", with_fingerprint(damaged)),
+    ] {
+        std::fs::write(scratch.path().join(name), bytes).unwrap();
     }
 }
 
 fn compile_and_run_all(name: &str, link: Link, extra: &[&str]) {
     let scratch = Scratch::new(name);
     let folder = scratch.file("");
+    write_keys(&scratch);
     for program in PROGRAMS {
         let executable = compile(&scratch, program, link, extra);
         run(&executable, arguments(program, &folder));
@@ -102,6 +128,7 @@ fn under_sanitizers() {
 fn under_valgrind() {
     let scratch = Scratch::new("valgrind");
     let folder = scratch.file("");
+    write_keys(&scratch);
     let suppressions = repository().join("tests/valgrind.supp");
     for program in PROGRAMS {
         let executable = compile(&scratch, program, Link::Shared, &[]);

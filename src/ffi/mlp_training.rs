@@ -173,8 +173,7 @@ pub unsafe extern "C" fn smlp_mlp_evaluate(
         let outputs = match (&*mlp.read()?, session) {
             (AnyMlp::Encrypted(mlp), SessionHandle::Encrypted(session)) => {
                 let key = key.ok_or_else(|| Failure::null("key_or_null"))?;
-                mlp.key()
-                    .check_same(crate::paillier::Encrypt::public(&key.0))?;
+                crate::paillier::Encrypt::public(&key.0).check_takes(mlp.key().id())?;
                 mlp.predict(session, x.encrypted("x")?)?.decrypt(&key.0)?
             }
             (AnyMlp::Clear(mlp), SessionHandle::Clear(session)) => {

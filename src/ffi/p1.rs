@@ -217,9 +217,9 @@ pub unsafe extern "C" fn smlp_p1_maximum(
     })
 }
 
-/// Starts fresh encryptions of the same values by P2, packed where they were. Nothing needs this:
-/// ciphertexts that anybody may have made, those of files and of other software, are hidden as such
-/// wherever P2 gets to see them.
+/// Starts fresh encryptions of the same values by P2, packed where they were. Tensors that were encrypted with the
+/// modulus of P1's key alone need this before anything else. Others do not: ciphertexts that anybody may have made, those
+/// of files and of other software, are hidden as such wherever P2 gets to see them.
 ///
 /// Errors: SMLP_BOUND, SMLP_KEY_MISMATCH, SMLP_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]

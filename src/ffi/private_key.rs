@@ -33,6 +33,33 @@ pub unsafe extern "C" fn smlp_private_key_generate(
     })
 }
 
+/// The key pair of other Paillier software (g = N + 1), from its prime factors. The same primes give the same
+/// key, with the same id, wherever this is called; what was encrypted with the modulus alone, by that software or
+/// with smlp_public_key_from_modulus(), is decrypted too.
+///
+/// Args: p, p_len, q, q_len: two primes, big-endian, of one length; their product has twice as many bits.
+/// flags: 0 or SMLP_ALLOW_INSECURE.
+/// Errors: SMLP_MALFORMED for other numbers and for primes that make N easy to factor, SMLP_LIMIT, SMLP_INSECURE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smlp_private_key_from_primes(
+    p: *const u8,
+    p_len: usize,
+    q: *const u8,
+    q_len: usize,
+    flags: u32,
+    out: *mut *mut PrivateKeyHandle,
+) -> Status {
+    guard(|| {
+        // SAFETY: the contract.
+        let (p, q) = unsafe { (slice(p, p_len, "p")?, slice(q, q_len, "q")?) };
+        // SAFETY: the contract.
+        let out = unsafe { Out::new(out, "out")? };
+        let key = PrivateKey::from_primes(p, q, security(flags)?)?;
+        out.object(PrivateKeyHandle(key));
+        Ok(())
+    })
+}
+
 /// The public key of a pair.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smlp_private_key_public(
@@ -61,7 +88,8 @@ pub unsafe extern "C" fn smlp_private_key_to_bytes(
     })
 }
 
-/// Reads what smlp_private_key_to_bytes() wrote.
+/// Reads what smlp_private_key_to_bytes() wrote. A damaged key is refused, and so is one whose numbers do not
+/// go together.
 ///
 /// Args: flags: 0 or SMLP_ALLOW_INSECURE.
 /// Errors: SMLP_MALFORMED, SMLP_LIMIT, SMLP_INSECURE.

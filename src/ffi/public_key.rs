@@ -80,7 +80,9 @@ pub unsafe extern "C" fn smlp_public_key_exponent_bits(
     })
 }
 
-/// What tensors, messages and files name the key by: SHA-256 of N (big-endian).
+/// What tensors, messages and files name the key by: a digest of all that encryption uses, so that keys
+/// with one id are equal. A key of smlp_public_key_from_modulus() has the id of its modulus; a key of this
+/// library with the same N has another one, and takes what was encrypted with the former.
 ///
 /// Args: out: room for 32 bytes.
 #[unsafe(no_mangle)]
@@ -119,7 +121,8 @@ pub unsafe extern "C" fn smlp_public_key_to_bytes(
     })
 }
 
-/// Reads what smlp_public_key_to_bytes() wrote.
+/// Reads what smlp_public_key_to_bytes() wrote. A damaged key is refused, and so is one whose encryptions
+/// anybody could read. The first time in a process a key takes a tenth of a second at 2048 bits, a quarter at 3072.
 ///
 /// Args: flags: 0 or SMLP_ALLOW_INSECURE.
 /// Errors: SMLP_MALFORMED, SMLP_LIMIT, SMLP_INSECURE.

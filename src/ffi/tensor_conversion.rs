@@ -237,7 +237,8 @@ pub unsafe extern "C" fn smlp_tensor_encrypt_packed_with_private_key(
     })
 }
 
-/// Decrypts every element of an encrypted tensor.
+/// Decrypts every element of an encrypted tensor: one of the key itself, or of the key that is known by its
+/// modulus alone.
 ///
 /// Errors: SMLP_KEY_MISMATCH; SMLP_OUT_OF_RANGE for a value that breaks the tensor's bound: a
 /// promise about bounds was wrong, and what was computed since cannot be trusted;
@@ -277,7 +278,8 @@ pub unsafe extern "C" fn smlp_tensor_to_bytes(
 
 /// Reads what smlp_tensor_to_bytes() wrote.
 ///
-/// Args: key_or_null: the key of an encrypted tensor; not looked at for a clear one.
+/// Args: key_or_null: the key of an encrypted tensor, which also takes tensors of its modulus alone; not looked
+/// at for a clear one.
 /// Errors: SMLP_MALFORMED, SMLP_LIMIT, SMLP_KEY_MISMATCH; SMLP_NULL_POINTER if the tensor is
 /// encrypted and there is no key; for a clear one SMLP_OUT_OF_RANGE.
 #[unsafe(no_mangle)]

@@ -124,8 +124,7 @@ impl Half {
     /// Those that are not 1 modulo the prime.
     fn with_random_part(&self, powers: &Limbs) -> Vec<usize> {
         let rest = secret_remainder(powers, self.prime.limbs());
-        let differs = |row: &[u64]| row[1..].iter().fold(row[0] ^ 1, |all, limb| all | limb) != 0;
-        (0..rest.rows()).filter(|&i| differs(rest.row(i))).collect()
+        (0..rest.rows()).filter(|&i| !is_one(rest.row(i))).collect()
     }
 
     /// L(c^e mod prime²)·h mod prime, L(x) = (x − 1)/prime.
@@ -149,12 +148,15 @@ impl Half {
             .multiply(&opening.h.gather(&vec![0; n]))
     }
 
-    /// Whether the short exponent takes away powers of h_s: decryption relies on it.
+    /// Whether the exponent of decryption, prime − 1 or a short one, takes away powers of h_s without a trace:
+    /// h_s^e = 1 mod prime². Decryption relies on it.
     pub fn suits(&self, h_s: &Residues) -> bool {
-        self.short.as_ref().is_none_or(|short| {
-            let powers = self.powers(&self.reduce(&one_row(h_s)), &short.opening);
-            self.with_random_part(&powers).is_empty()
-        })
+        let opening = self
+            .short
+            .as_ref()
+            .map_or(&self.full, |short| &short.opening);
+        let powers = self.powers(&self.reduce(&one_row(h_s)), opening);
+        is_one(powers.row(0))
     }
 
     /// h_s^α modulo the square of the prime.
@@ -166,6 +168,11 @@ impl Half {
     pub fn operations(&self) -> u64 {
         self.ring.operations() + self.square_ring.operations()
     }
+}
+
+/// In constant time.
+fn is_one(row: &[u64]) -> bool {
+    row[1..].iter().fold(row[0] ^ 1, |all, limb| all | limb) == 0
 }
 
 fn one_row(number: &Residues) -> Limbs {

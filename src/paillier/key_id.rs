@@ -3,7 +3,10 @@
 use crate::error::{Error, Result};
 use std::fmt;
 
-/// SHA-256 of the modulus N (big-endian, no leading zeros).
+/// A digest of everything that encryption uses: N, h_s and the kind of exponents.
+///
+/// It is the fingerprint in the file of the public key. A key of other software is known by N alone and has the
+/// id of that; [`super::PublicKey::check_takes`] says which ciphertexts go with which key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyId(pub [u8; 32]);
 

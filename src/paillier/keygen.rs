@@ -1,11 +1,14 @@
 //! Key generation (Damgård, Jurik, Nielsen 2010, section 4; with short exponents Ma, Han, Lei 2021).
 
+use super::soundness::{check_factors, common_factor, far_apart, has_small_order};
 use super::{MAX_KEY_BITS, MIN_KEY_BITS, PrivateKey, Security};
 use crate::error::{Error, Result};
 use crate::modular::{clear_freed_integers, integer_from_limbs};
 use crate::random::Random;
 use rug::Integer;
 use rug::integer::{IsPrime, Order};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 /// The smallest key with short exponents; for tests.
 pub const MIN_SHORT_EXPONENT_KEY_BITS: u32 = 64;
@@ -13,7 +16,7 @@ pub const MIN_SHORT_EXPONENT_KEY_BITS: u32 = 64;
 /// Rounds of GMP's test (Baillie–PSW first, then Miller–Rabin).
 const PRIMALITY_ROUNDS: u32 = 40;
 
-fn is_prime(candidate: &Integer) -> bool {
+pub(super) fn is_prime(candidate: &Integer) -> bool {
     candidate.is_probably_prime(PRIMALITY_ROUNDS) != IsPrime::No
 }
 
@@ -48,13 +51,20 @@ impl Factor {
         }
     }
 
-    /// Whether these are primes, and f divides prime − 1 once.
-    pub fn is_sound(&self) -> bool {
-        is_prime(&self.prime)
-            && self.subgroup.as_ref().is_none_or(|f| {
-                let order = Integer::from(&self.prime - 1u32);
-                *f > 2 && is_prime(f) && order.is_divisible(f) && !(order / f).is_divisible(f)
-            })
+    /// Whether there is a prime f that divides prime − 1 once, and the prime is 3 mod 4.
+    pub fn has_subgroup(&self) -> bool {
+        self.subgroup.as_ref().is_some_and(|f| {
+            let order = Integer::from(&self.prime - 1u32);
+            self.is_3_mod_4()
+                && *f > 2
+                && is_prime(f)
+                && order.is_divisible(f)
+                && !(order / f).is_divisible(f)
+        })
+    }
+
+    fn is_3_mod_4(&self) -> bool {
+        self.prime.mod_u(4) == 3
     }
 
     /// (prime − 1) / 2f; 1 without a subgroup, whose order then is all of (prime − 1) / 2.
@@ -132,45 +142,37 @@ impl PrivateKey {
         loop {
             let (p, q) = rayon::join(|| factor(half), || factor(half));
             let (p, q) = (p?, q?);
-            let gcd = Integer::from(&p.prime - 1u32).gcd(&Integer::from(&q.prime - 1u32));
-            // Far apart, so that Fermat's method does not factor N. Toy keys cannot be.
-            let distance = Integer::from(&p.prime - &q.prime).significant_bits();
-            if gcd != 2 || distance <= half.saturating_sub(100) {
-                continue;
-            }
-            let h_s = base(&p, &q, random)?;
-            // In a tiny group h may happen to be 1.
-            if h_s > 1 {
+            if common_factor(&p.prime, &q.prime) == 2 && far_apart(&p.prime, &q.prime) {
+                let draw = |bytes: &mut [u8]| random.fill(bytes);
+                let h_s = base(&p, &q, draw)?;
                 return Self::new(&p, &q, &h_s, security);
             }
         }
     }
 
     /// The key of other software with these factors, big-endian: two primes of one length whose
-    /// product has twice as many bits. Its randomness base is drawn anew.
+    /// product has twice as many bits.
+    ///
+    /// Its randomness base follows from the primes, in whatever order they come, so that everybody who has
+    /// them gets the same key with the same id.
     ///
     /// # Errors
-    /// [`Error::Malformed`], [`Error::Limit`], [`Error::Insecure`].
+    /// [`Error::Malformed`], also for primes that make N easy to factor; [`Error::Limit`], [`Error::Insecure`].
     pub fn from_primes(p: &[u8], q: &[u8], security: Security) -> Result<Self> {
         let most = MAX_KEY_BITS as usize / 8;
         Error::check_limit("bytes of a prime", p.len().max(q.len()), most)?;
         clear_freed_integers();
-        let [p, q] = [p, q].map(|prime| Integer::from_digits(prime, Order::Msf));
-        let (n, half) = (Integer::from(&p * &q), p.significant_bits());
-        if p == q
-            || q.significant_bits() != half
-            || n.significant_bits() != 2 * half
-            || !is_prime(&p)
-            || !is_prime(&q)
-        {
-            return Err(Error::malformed(
-                "private key",
-                "its factors are not two primes of one length with a product of twice as many bits",
-            ));
-        }
-        security.check(n.significant_bits())?;
-        let [p, q] = [p, q].map(Factor::of_full_order);
-        Self::new(&p, &q, &base(&p, &q, &Random::os())?, security)
+        let mut primes = [p, q].map(|prime| Integer::from_digits(prime, Order::Msf));
+        primes.sort();
+        let [p, q] = primes.map(Factor::of_full_order);
+        check_factors(&p, &q)?;
+        security.check(2 * p.prime.significant_bits())?;
+        let mut stream = Expansion::of(&p.prime, &q.prime);
+        let h_s = base(&p, &q, |bytes: &mut [u8]| {
+            stream.fill(bytes);
+            Ok(())
+        })?;
+        Self::new(&p, &q, &h_s, security)
     }
 }
 
@@ -215,23 +217,65 @@ fn prime_with_subgroup(bits: u32, subgroup: u32, random: &Random) -> Result<Fact
     }
 }
 
-/// h_s = h^N mod N², h = −x^(2c) mod N for a random unit x and the product c of the cofactors: a
-/// square of the full order's group, or of its subgroup.
-fn base(p: &Factor, q: &Factor, random: &Random) -> Result<Integer> {
+/// h_s = h^N mod N², h = ±x^(2c) mod N for a random unit x and the product c of the cofactors: up to its
+/// sign a square of the full order's group, or of its subgroup.
+///
+/// The sign is negative where both primes are 3 mod 4: h then has the Jacobi symbol 1, as all its powers. With
+/// one prime that is 1 mod 4, which primes of other software may be, the symbol of −x² would be −1, and that of a
+/// ciphertext would show whether its exponent is even.
+fn base(p: &Factor, q: &Factor, mut fill: impl FnMut(&mut [u8]) -> Result<()>) -> Result<Integer> {
     let n = Integer::from(&p.prime * &q.prime);
     let exponent = Integer::from(2) * p.cofactor() * q.cofactor();
-    let bits = n.significant_bits() as usize;
+    let negative = p.is_3_mod_4() && q.is_3_mod_4();
+    // 128 bits more than N make the remainder uniform up to 2^−128.
+    let mut bytes = Zeroizing::new(vec![0; n.significant_bits().div_ceil(8) as usize + 16]);
     loop {
-        let x = integer_from_limbs(random.limbs(1, bits + 128)?.row(0)) % &n;
+        fill(&mut bytes)?;
+        let x = Integer::from_digits(&bytes, Order::Lsf) % &n;
         if Integer::from(x.gcd_ref(&n)) != 1 {
             continue;
         }
         let power = x.secure_pow_mod(&exponent, &n);
-        let generates = |f: &Factor| f.subgroup.is_none() || Integer::from(&power % &f.prime) != 1;
-        if generates(p) && generates(q) {
-            let square = Integer::from(n.square_ref());
-            let h = Integer::from(&n - &power);
-            return Ok(h.pow_mod(&n, &square).expect("positive exponent"));
+        if [p, q].iter().any(|f| has_small_order(&power, &f.prime)) {
+            continue;
+        }
+        let square = Integer::from(n.square_ref());
+        let h = if negative {
+            Integer::from(&n - &power)
+        } else {
+            power
+        };
+        return Ok(h.pow_mod(&n, &square).expect("positive exponent"));
+    }
+}
+
+/// Bytes that follow from two primes, and look random to whoever does not have these: SHA-256 in counter mode.
+struct Expansion {
+    seed: Zeroizing<[u8; 32]>,
+    next: u64,
+}
+
+impl Expansion {
+    fn of(p: &Integer, q: &Integer) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(b"smlp: randomness base of two primes, version 1");
+        for prime in [p, q] {
+            hash.update(&*Zeroizing::new(prime.to_digits::<u8>(Order::Msf)));
+        }
+        Self {
+            seed: Zeroizing::new(hash.finalize().into()),
+            next: 0,
+        }
+    }
+
+    fn fill(&mut self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(32) {
+            let mut hash = Sha256::new();
+            hash.update(self.seed.as_slice());
+            hash.update(self.next.to_le_bytes());
+            self.next += 1;
+            let block: Zeroizing<[u8; 32]> = Zeroizing::new(hash.finalize().into());
+            chunk.copy_from_slice(&block[..chunk.len()]);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The Paillier cryptosystem (Paillier 1999) in the variant of Damgård, Jurik and Nielsen (2010).
 //!
 //! Plaintexts are residues modulo N as rows of [`crate::modular::Limbs`]; the signed view of them,
-//! integers in (−N/2, N/2), is what [`crate::tensor`] offers. N has two primes that are 3 mod 4,
-//! g = 1 + N, h = −x² mod N, and h_s = h^N mod N² is part of the public key: an encryption is
-//! (1 + mN)·h_s^α with α half as long as N, by a fixed-base table. Keys with *short exponents*
+//! integers in (−N/2, N/2), is what [`crate::tensor`] offers. N has two primes that are 3 mod 4 (other software's
+//! may be others), g = 1 + N, h = −x² mod N, and h_s = h^N mod N² is part of the public key: an encryption is
+//! (1 + mN)·h_s^α with α half as long as N, by a fixed-base table. A key goes by its [`KeyId`], which binds all of this. Keys with *short exponents*
 //! (Ma, Han, Lei 2021; [`ExponentLength::Short`]) have an h of small order and an α as short.
 
 #![forbid(unsafe_code)]
@@ -15,6 +15,7 @@ mod private_key;
 mod public_key;
 pub mod secret_file;
 mod slots;
+mod soundness;
 
 pub use key_id::KeyId;
 pub use keygen::{ExponentLength, MIN_SHORT_EXPONENT_KEY_BITS, short_exponent_bits};

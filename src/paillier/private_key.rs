@@ -3,6 +3,7 @@
 use super::half::{Half, recombine};
 use super::keygen::Factor;
 use super::public_key::Base;
+use super::soundness::{check_base_with, check_factors, remember};
 use super::{Encrypt, MAX_KEY_BITS, PublicKey, Security, secret_file};
 use crate::error::{Error, Result};
 use crate::modular::{Limbs, Residues, Ring, clear_freed_integers, integer_from_limbs, limbs_of};
@@ -32,7 +33,10 @@ struct Inner {
 }
 
 impl PrivateKey {
-    /// From the two factors and h_s.
+    /// From the two factors, which go together, and h_s.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for an h_s that does not belong to them or hides nothing; [`Error::Insecure`].
     pub(super) fn new(p: &Factor, q: &Factor, h_s: &Integer, security: Security) -> Result<Self> {
         clear_freed_integers();
         let bits = |f: &Factor| f.subgroup.as_ref().map(Integer::significant_bits);
@@ -52,6 +56,16 @@ impl PrivateKey {
             Residues::from_limbs(ring, limbs_of(&value, ring.modulus().width()).to_vec())
         };
         let (p2, q2) = (Integer::from(p.square_ref()), Integer::from(q.square_ref()));
+        check_base_with(h_s, [p, q])?;
+        let base = public.h_s().expect("it was given");
+        if !half_p.suits(base) || !half_q.suits(base) {
+            return Err(Error::malformed(
+                "private key",
+                "its randomness base h_s is no N-th residue of the order that its factors say; what it encrypts \
+                 could not be decrypted",
+            ));
+        }
+        remember(public.id(), public.bits());
         Ok(Self(Arc::new(Inner {
             p_inverse: inverse(p, q, &half_q.ring)?,
             p2_inverse: inverse(&p2, &q2, &half_q.square_ring)?,
@@ -90,16 +104,13 @@ impl PrivateKey {
         self.0.p.operations() + self.0.q.operations()
     }
 
-    /// The file format: header, bits of N (u64), p, q (each ⌈bits/128⌉ limbs), h_s. Keys with short
-    /// exponents have a header of their own, and then the bits of these (u64) and the orders of the
-    /// subgroups, primes that divide p − 1 and q − 1, of half as many bits. Keep it secret; the buffer is
-    /// cleared on drop.
+    /// The file format: header, SHA-256 of what follows and of its kind (32 bytes), bits of N (u64), p, q (each
+    /// ⌈bits/128⌉ limbs), h_s. Keys with short exponents have a header of their own, and then the bits of these
+    /// (u64) and the orders of the subgroups, primes that divide p − 1 and q − 1, of half as many bits. Keep it
+    /// secret; the buffer is cleared on drop.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let inner = &*self.0;
-        let mut w = Writer::new(match inner.public.has_short_exponents() {
-            true => Kind::ShortPrivateKey,
-            false => Kind::PrivateKey,
-        });
+        let mut w = Writer::default();
         w.u64(inner.public.bits().into());
         w.limbs(inner.p.prime.limbs());
         w.limbs(inner.q.prime.limbs());
@@ -109,31 +120,25 @@ impl PrivateKey {
             w.limbs(&p.subgroup);
             w.limbs(&q.subgroup);
         }
-        Zeroizing::new(w.finish())
+        Zeroizing::new(w.finish_with_fingerprint(kind(inner.public.has_short_exponents())))
     }
 
     /// Reads [`PrivateKey::to_bytes`].
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for damaged files, and for factors and an h_s that do not go together or make a weak
+    /// key; [`Error::Limit`], [`Error::Insecure`].
     pub fn from_bytes(bytes: &[u8], security: Security) -> Result<Self> {
         clear_freed_integers();
         let short = Kind::of(bytes) == Some(Kind::ShortPrivateKey);
-        let mut r = match short {
-            true => Reader::new(Kind::ShortPrivateKey, bytes)?,
-            false => Reader::new(Kind::PrivateKey, bytes)?,
-        };
+        let kind = kind(short);
+        let mut r = Reader::new(kind, bytes)?;
+        r.fingerprint(kind)?;
         let bits = r.size("key bits", MAX_KEY_BITS as usize)?;
         let (p, q) = (secret(&mut r, bits / 2)?, secret(&mut r, bits / 2)?);
         let n = Integer::from(&p * &q);
-        if p.is_even()
-            || q.is_even()
-            || p == q
-            || p.significant_bits() as usize != bits / 2
-            || q.significant_bits() as usize != bits / 2
-            || n.significant_bits() as usize != bits
-        {
-            return Err(r.error(format!(
-                "its factors are not two odd numbers of {} bits with a product of {bits}",
-                bits / 2
-            )));
+        if n.significant_bits() as usize != bits {
+            return Err(r.error(format!("its factors do not have a product of {bits} bits")));
         }
         let h_s = integer_from_limbs(
             &r.limbs(Integer::from(n.square_ref()).significant_digits::<u64>())?,
@@ -147,22 +152,18 @@ impl PrivateKey {
         r.finish()?;
         let factors = factors.map(|(prime, subgroup)| Factor { prime, subgroup });
         let as_long = |f: &Integer| Some(2 * f.significant_bits() as usize) == exponents;
-        let sound = |f: &Factor| f.is_sound() && f.subgroup.as_ref().is_none_or(as_long);
-        if !factors.iter().all(sound) {
+        if !factors
+            .iter()
+            .all(|f| f.subgroup.as_ref().is_none_or(as_long))
+        {
             return Err(Error::malformed(
                 "private key",
-                "its factors are not prime, or the orders of its subgroups are no prime factors of p - 1 and q - 1",
+                "the orders of its subgroups are not half as long as its exponents",
             ));
         }
-        let key = Self::new(&factors[0], &factors[1], &h_s, security)?;
-        let h_s = key.0.public.h_s().expect("private keys are ours");
-        match key.0.p.suits(h_s) && key.0.q.suits(h_s) {
-            true => Ok(key),
-            false => Err(Error::malformed(
-                "private key",
-                "its randomness base h_s does not have the order that its subgroups have",
-            )),
-        }
+        let [p, q] = &factors;
+        check_factors(p, q)?;
+        Self::new(p, q, &h_s, security)
     }
 
     /// Writes the key to a new file that only its owner may read (mode 0600). An existing file is
@@ -178,6 +179,14 @@ impl PrivateKey {
     /// [`PrivateKey::from_bytes`].
     pub fn load(path: &Path, security: Security) -> Result<Self> {
         Self::from_bytes(&secret_file::read(path, MAX_FILE_BYTES)?, security)
+    }
+}
+
+/// What the header of a key with or without short exponents announces.
+fn kind(short: bool) -> Kind {
+    match short {
+        true => Kind::ShortPrivateKey,
+        false => Kind::PrivateKey,
     }
 }
 

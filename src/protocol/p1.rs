@@ -17,7 +17,7 @@ use crate::modular::Residues;
 use crate::paillier::PublicKey;
 use crate::random::Random;
 use crate::tensor::{
-    EncryptedTensor, JobLabel, Known, Meta, Storage, broadcast_shapes, matmul_shape,
+    Ciphertexts, EncryptedTensor, JobLabel, Known, Meta, Storage, broadcast_shapes, matmul_shape,
 };
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -279,9 +279,12 @@ impl P1 {
     /// # Errors
     /// [`Error::Bound`], [`Error::KeyMismatch`].
     pub fn refresh(&self, x: &EncryptedTensor) -> Result<Call> {
-        self.inner.key.check_same(x.key())?;
+        self.inner.key.check_takes(x.key().id())?;
         if x.is_empty() {
-            return self.empty(x, x.shape(), &[x.meta()]);
+            let nothing = Residues::ones(self.inner.key.ring(), 0);
+            let nothing = Ciphertexts::new(self.inner.key.clone(), nothing, true);
+            let nothing = EncryptedTensor::from_parts(Arc::new(nothing), x.shape(), x.meta())?;
+            return Ok(Call::finished(vec![nothing]));
         }
         let Some(slots) = x.storage().slots() else {
             return Ok(Call::new(divide::ask_refresh(&self.masker(), x)?));

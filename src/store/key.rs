@@ -2,18 +2,18 @@
 
 use super::small::{MAX_BITS, MIN_BITS, SmallKey};
 use crate::error::{Error, Result};
-use crate::modular::integer_from_limbs;
+use crate::modular::{Modulus, integer_from_limbs};
 use crate::paillier::{Encrypt, KeyId, PrivateKey, PublicKey, Security};
 use crate::random::Random;
 use rug::Integer;
 use rug::integer::Order;
-use sha2::{Digest, Sha256};
 use std::fmt;
 
 /// A key under which words are computed with; with the private half it also decrypts. Cheap to clone.
 #[derive(Clone)]
 pub struct StoreKey {
     pub(super) kind: Kind,
+    /// That of the modulus alone: hosts pass keys as numbers, among which there is no h_s.
     pub(super) id: KeyId,
 }
 
@@ -73,7 +73,7 @@ impl StoreKey {
             }
             None => {
                 let key = PublicKey::from_modulus(n, security)?;
-                let id = key.id();
+                let id = key.modulus_id();
                 let kind = Kind::Public(key);
                 Ok(Self { kind, id })
             }
@@ -154,7 +154,7 @@ impl StoreKey {
 impl From<PrivateKey> for StoreKey {
     fn from(key: PrivateKey) -> Self {
         Self {
-            id: key.public().id(),
+            id: key.public().modulus_id(),
             kind: Kind::Private(key),
         }
     }
@@ -163,7 +163,7 @@ impl From<PrivateKey> for StoreKey {
 impl From<SmallKey> for StoreKey {
     fn from(key: SmallKey) -> Self {
         Self {
-            id: KeyId(Sha256::digest(bytes(&Integer::from(key.n))).into()),
+            id: KeyId::of_modulus(&Modulus::new(&[key.n]).expect("odd and above 1")),
             kind: Kind::Small(key),
         }
     }

@@ -35,7 +35,7 @@ impl Tensor<Ciphertexts> {
     /// [`Error::KeyMismatch`]; [`Error::OutOfRange`] for a value that breaks the tensor's bound: a
     /// promise about bounds was wrong, and what was computed since cannot be trusted.
     pub fn decrypt(&self, key: &PrivateKey) -> Result<IntegerTensor> {
-        self.key().check_same(key.public())?;
+        key.public().check_takes(self.key().id())?;
         let plain: Vec<Option<i128>> = match self.storage().packs() {
             None => {
                 let compact = self.compact()?;
@@ -100,21 +100,16 @@ impl Tensor<Ciphertexts> {
         Ok(w.finish())
     }
 
-    /// Reads [`EncryptedTensor::to_bytes`](Self::to_bytes); the key has to be the one that encrypted. Anybody may have
-    /// made the bytes: protocols hide these ciphertexts as those of other software, with a power more for each
-    /// ciphertext that P2 gets to see, once.
+    /// Reads [`EncryptedTensor::to_bytes`](Self::to_bytes); the key has to be one that takes the ciphertexts:
+    /// [`PublicKey::check_takes`]. Anybody may have made the bytes: protocols hide these ciphertexts as those of other
+    /// software, with a power more for each ciphertext that P2 gets to see, once.
     ///
     /// # Errors
     /// [`Error::Malformed`], [`Error::Limit`], [`Error::KeyMismatch`].
     pub fn from_bytes(bytes: &[u8], key: &PublicKey) -> Result<Self> {
         let mut r = Reader::new(Kind::EncryptedTensor, bytes)?;
         let id = r.key_id()?;
-        if id != key.id() {
-            return Err(Error::KeyMismatch {
-                left: id,
-                right: key.id(),
-            });
-        }
+        key.check_takes(id)?;
         let packed = match r.u16()? {
             form @ (0 | 1) => form == 1,
             other => return Err(r.error(format!("form {other:#06x} is unknown"))),

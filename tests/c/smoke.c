@@ -119,6 +119,8 @@ static void keys(const smlp_private_key *key, const char *folder) {
   bool is_foreign = false;
   OK(smlp_public_key_is_foreign(foreign, &is_foreign));
   REQUIRE(is_foreign);
+  OK(smlp_public_key_id(foreign, copied_id));
+  REQUIRE(memcmp(id, copied_id, sizeof id) != 0);
   OK(smlp_public_key_is_foreign(public_key, &is_foreign));
   REQUIRE(!is_foreign);
   smlp_public_key_free(foreign);

@@ -264,6 +264,10 @@ void keys(const smlp::PrivateKey& key) {
   REFUSED(-1, smlp::PublicKey::from_modulus(even, SMLP_ALLOW_INSECURE));
   REFUSED(-1, smlp::PublicKey::from_modulus(much, SMLP_ALLOW_INSECURE));
   REFUSED(-1, smlp::PublicKey::from_modulus(Vector{}, SMLP_ALLOW_INSECURE));
+  for (const Vector& number : {zero, even, much, Vector{}, Vector(32, 0xff)}) {
+    REFUSED(-1, smlp::PrivateKey::from_primes(number, even, SMLP_ALLOW_INSECURE));
+    REFUSED(-1, smlp::PrivateKey::from_primes(number, number, SMLP_ALLOW_INSECURE));
+  }
 
   // A foreign key: encrypts, but no P2 has it. Foreign ciphertexts of our key can be used.
   const auto foreign = smlp::PublicKey::from_modulus(key.public_key().modulus(), 1);

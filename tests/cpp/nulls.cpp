@@ -164,6 +164,7 @@ int main() {
   NULLS(smlp_backend_name, &name);
 
   NULLS(smlp_private_key_generate, 256, SMLP_ALLOW_INSECURE, &out_private);
+  NULLS(smlp_private_key_from_primes, data, 40, data, 40, SMLP_ALLOW_INSECURE, &out_private);
   NULLS(smlp_private_key_public, private_key, &out_public);
   NULLS(smlp_private_key_to_bytes, private_key, &bytes);
   NULLS(smlp_private_key_from_bytes, data, 40, 0, &out_private);

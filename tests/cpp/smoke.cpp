@@ -50,7 +50,16 @@ void keys(const smlp::PrivateKey& key, const std::string& folder) {
   REQUIRE(smlp::PublicKey::load(folder + "/cpp.public", SMLP_ALLOW_INSECURE).id() ==
           public_key.id());
   const auto foreign = smlp::PublicKey::from_modulus(public_key.modulus(), SMLP_ALLOW_INSECURE);
-  REQUIRE(foreign.is_foreign() && foreign.id() == public_key.id());
+  REQUIRE(foreign.is_foreign() && foreign.id() != public_key.id());
+  // What the modulus alone encrypted is the private key's to open.
+  const Tensor theirs = Tensor::from_i64({7, -8}, {2}, 8).encrypt(foreign);
+  REQUIRE(theirs.key_id() == foreign.id());
+  REQUIRE((theirs.decrypt(key).to_int64s() == Integers{7, -8}));
+  const std::vector<std::uint8_t> p{0xd0, 0x15}, q{0xd0, 0x21};
+  const auto pair = smlp::PrivateKey::from_primes(p, q, SMLP_ALLOW_INSECURE);
+  REQUIRE(pair.public_key().bits() == 32);
+  REQUIRE(smlp::PrivateKey::from_primes(q, p, SMLP_ALLOW_INSECURE).public_key().id() ==
+          pair.public_key().id());
   try {
     smlp::PrivateKey::load(folder + "/no such file");
     REQUIRE(false);

@@ -14,7 +14,7 @@
 
 namespace smlp {
 
-/// SHA-256 of a key's modulus.
+/// A digest of all that encryption with a key uses: keys with one id are equal.
 using KeyId = std::array<std::uint8_t, 32>;
 
 /// Encrypts. Cheap to copy with clone(); anybody may have it.
@@ -72,6 +72,11 @@ class PrivateKey {
   /// flags: SMLP_SHORT_EXPONENTS for faster keys, on one more assumption: see SECURITY.md.
   static PrivateKey generate(std::uint32_t bits = SMLP_DEFAULT_KEY_BITS, std::uint32_t flags = 0) {
     return PrivateKey(detail::output<smlp_private_key*>(smlp_private_key_generate, bits, flags));
+  }
+  /// The key of other Paillier software: its two primes, big-endian. The same ones give the same key.
+  static PrivateKey from_primes(ByteView p, ByteView q, std::uint32_t flags = 0) {
+    return PrivateKey(detail::output<smlp_private_key*>(
+        smlp_private_key_from_primes, p.data(), p.size(), q.data(), q.size(), flags));
   }
   static PrivateKey from_bytes(ByteView bytes, std::uint32_t flags = 0) {
     return PrivateKey(detail::output<smlp_private_key*>(smlp_private_key_from_bytes, bytes.data(),

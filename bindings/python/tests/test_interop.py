@@ -31,6 +31,51 @@ def test_their_key_computes_here():
     assert opened == (array * 3 - array.T + np.array([1, 2])).ravel().tolist()
 
 
+def test_their_pair_computes_here():
+    theirs, their_private = phe.generate_paillier_keypair(n_length=BITS)
+    private = smlp.PrivateKey.from_primes(their_private.p, their_private.q, allow_insecure=True)
+    public = private.public
+    again = smlp.PrivateKey.from_primes(their_private.q, their_private.p, allow_insecure=True)
+    assert (again.public, public.n, public.is_foreign) == (public, theirs.n, False)
+    loaded = smlp.PrivateKey.from_bytes(private.to_bytes(), allow_insecure=True)
+    assert loaded.public == public
+
+    array = np.array([[3, -5], [0, 12345]])
+    # What the modulus alone encrypted is opened and refreshed; it goes with nothing else of ours.
+    by_modulus = smlp.encrypt(
+        smlp.PublicKey.from_modulus(theirs.n, allow_insecure=True), array, bound_bits=20
+    )
+    np.testing.assert_array_equal(by_modulus.decrypt(private), array)
+    ours = smlp.encrypt(public, array, bound_bits=20)
+    with pytest.raises(smlp.KeyMismatchError):
+        ours + by_modulus
+    session = smlp.Session(smlp.P1(public), smlp.P2(private))
+    refreshed = session.refresh(by_modulus)
+    assert refreshed.key_id == public.id
+    np.testing.assert_array_equal((refreshed + ours).decrypt(private), 2 * array)
+    np.testing.assert_array_equal(session.multiply(by_modulus, ours).decrypt(private), array**2)
+    read = smlp.EncryptedTensor.from_bytes(by_modulus.to_bytes(), public)
+    np.testing.assert_array_equal(session.matmul(read, ours).decrypt(private), array @ array)
+
+    opened = [their_private.decrypt(number) for number in as_theirs(theirs, ours.ciphertexts())]
+    assert opened == array.ravel().tolist()
+
+
+def test_what_are_no_primes_of_a_pair():
+    _, their_private = phe.generate_paillier_keypair(n_length=BITS)
+    p, q = their_private.p, their_private.q
+    for bad in ((p, p), (p, q + 2), (p, p * q), (3, q)):
+        with pytest.raises(smlp.MalformedError, match=r".+"):
+            smlp.PrivateKey.from_primes(*bad, allow_insecure=True)
+    for bad in ((0, q), (p, -q)):
+        with pytest.raises(ValueError, match="positive"):
+            smlp.PrivateKey.from_primes(*bad, allow_insecure=True)
+    with pytest.raises(smlp.InsecureError, match="2048"):
+        smlp.PrivateKey.from_primes(p, q)
+    with pytest.raises(TypeError):
+        smlp.PrivateKey.from_primes(str(p), q)
+
+
 def test_their_floats_keep_their_exponent():
     theirs, their_private = phe.generate_paillier_keypair(n_length=BITS)
     ours = smlp.PublicKey.from_modulus(theirs.n, allow_insecure=True)

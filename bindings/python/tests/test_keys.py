@@ -1,4 +1,5 @@
 import copy
+import hashlib
 import os
 import pickle
 import stat
@@ -82,6 +83,58 @@ def test_broken_bytes(key, kind):
         kind.from_bytes("text")
 
 
+# Header and fingerprint; the contents follow.
+CONTENTS = 8 + 32
+
+
+def forged(data):
+    """Contents with the fingerprint that goes with them."""
+    prefix = b"smlp: fingerprint, version 1"
+    fingerprint = hashlib.sha256(prefix + data[6:8] + data[CONTENTS:]).digest()
+    return bytes(data[:8]) + fingerprint + bytes(data[CONTENTS:])
+
+
+@pytest.fixture(scope="module")
+def real_key():
+    return smlp.keygen(2048)
+
+
+@pytest.mark.parametrize("forge", [bytes, forged])
+def test_a_base_that_hides_nothing(real_key, forge):
+    n, data = real_key.public.n, bytearray(real_key.public.to_bytes())
+    for h_s in (1, n * n - 1, n + 1):
+        data[-512:] = h_s.to_bytes(512, "little")
+        with pytest.raises(smlp.MalformedError, match="h_s" if forge is forged else "damaged"):
+            smlp.PublicKey.from_bytes(forge(data))
+
+
+def test_an_id_binds_the_base(real_key):
+    data = bytearray(real_key.public.to_bytes())
+    data[-512:] = (4).to_bytes(512, "little")
+    other = smlp.PublicKey.from_bytes(forged(data))
+    assert other.n == real_key.public.n
+    assert other.id != real_key.public.id
+    assert other != real_key.public
+    x = smlp.encrypt(other, [3.25, -1.5])
+    assert x.key_id == other.id
+    with pytest.raises(smlp.KeyMismatchError):
+        x.decrypt(real_key.private)
+    with pytest.raises(smlp.KeyMismatchError):
+        smlp.EncryptedTensor.from_bytes(x.to_bytes(), real_key.public)
+
+
+@pytest.mark.parametrize("forge", [bytes, forged])
+def test_a_private_key_with_a_flipped_bit(real_key, forge):
+    good = real_key.private.to_bytes()
+    assert forged(good) == good
+    # The bits of N, p, q, and both ends of h_s.
+    for at in (CONTENTS, CONTENTS + 8, CONTENTS + 8 + 128, -512, -40):
+        data = bytearray(good)
+        data[at] ^= 1
+        with pytest.raises(smlp.MalformedError, match=r".+" if forge is forged else "damaged"):
+            smlp.PrivateKey.from_bytes(forge(data))
+
+
 def test_files(key, tmp_path):
     secret = tmp_path / "schlüssel.private"
     key.private.save(secret)
@@ -125,7 +178,9 @@ def test_copies_are_the_same(key):
 def test_modulus(key):
     foreign = smlp.PublicKey.from_modulus(key.public.n, allow_insecure=True)
     assert foreign.is_foreign
-    assert foreign.id == key.public.id
+    assert foreign.id != key.public.id
+    assert foreign != key.public
+    assert foreign == smlp.PublicKey.from_modulus(key.public.n, allow_insecure=True)
     with pytest.raises(smlp.InsecureError):
         smlp.PublicKey.from_modulus(key.public.n)
     for bad in (0, -5):

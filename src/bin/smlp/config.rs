@@ -182,7 +182,13 @@ fn key_id(text: &str, keys: &KeyArguments) -> Result<KeyId> {
     }
     let path = Path::new(text);
     match Kind::of(&files::start(path)?) {
-        Some(Kind::PublicKey) => Ok(keys.public(path)?.id()),
+        Some(Kind::PublicKey) => match keys.public(path)? {
+            key if key.is_foreign() => Err(Error::InvalidArgument(format!(
+                "{text}: the key of other software, which is known by its modulus alone, is never asked for; list \
+                 the public half of the private key that is served"
+            ))),
+            key => Ok(key.id()),
+        },
         _ => Err(Error::Malformed {
             what: "public key",
             why: format!(
@@ -223,5 +229,26 @@ mod tests {
         let config = of("idle_seconds = 20", "idle_seconds = -1").unwrap();
         let error = config.limits().unwrap_err().to_string();
         assert!(error.contains("-1 seconds"), "{error}");
+    }
+
+    #[test]
+    fn a_key_that_no_request_names_is_refused() {
+        let key = smlp::PrivateKey::generate(64, smlp::Security::AllowInsecure).unwrap();
+        let public = smlp::Encrypt::public(&key);
+        let modulus = public.modulus_bytes();
+        let foreign = smlp::PublicKey::from_modulus(&modulus, smlp::Security::AllowInsecure);
+        let path = std::env::temp_dir().join(format!("smlp-client-key-{}", std::process::id()));
+        let keys = KeyArguments {
+            allow_insecure: true,
+            passphrase_file: None,
+        };
+        let read = |bytes: Vec<u8>| {
+            std::fs::write(&path, bytes).unwrap();
+            key_id(path.to_str().unwrap(), &keys)
+        };
+        assert_eq!(read(public.to_bytes()), Ok(public.id()));
+        let error = read(foreign.unwrap().to_bytes()).unwrap_err().to_string();
+        assert!(error.contains("other software"), "{error}");
+        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -85,11 +85,22 @@ pub fn is_sealed(bytes: &[u8]) -> bool {
 /// Reads a private key, sealed or not, from a file that nobody else may read.
 pub fn load(path: &Path, passphrase: &Passphrase, security: Security) -> Result<PrivateKey> {
     let bytes = secret_file::read(path, MAX_FILE_BYTES)?;
-    if !is_sealed(&bytes) {
-        return PrivateKey::from_bytes(&bytes, security);
+    from_bytes(
+        &bytes,
+        || passphrase.get(&path.display().to_string()),
+        security,
+    )
+}
+
+fn from_bytes(
+    bytes: &[u8],
+    passphrase: impl FnOnce() -> Result<Zeroizing<String>>,
+    security: Security,
+) -> Result<PrivateKey> {
+    match is_sealed(bytes) {
+        false => PrivateKey::from_bytes(bytes, security),
+        true => PrivateKey::from_bytes(&open(bytes, &passphrase()?)?, security),
     }
-    let passphrase = passphrase.get(&path.display().to_string())?;
-    PrivateKey::from_bytes(&open(&bytes, &passphrase)?, security)
 }
 
 /// Seals a private key's bytes.
@@ -194,16 +205,41 @@ mod tests {
         assert_ne!(file, seal_at(b"secret", "open, please", CHEAP).unwrap());
     }
 
+    fn key() -> PrivateKey {
+        PrivateKey::generate(128, Security::AllowInsecure).unwrap()
+    }
+
+    fn read(file: &[u8]) -> Result<PrivateKey> {
+        let passphrase = || Ok(Zeroizing::new("p".to_owned()));
+        from_bytes(file, passphrase, Security::AllowInsecure)
+    }
+
     #[test]
-    fn damage_is_noticed_everywhere() {
-        let file = seal_at(b"secret", "p", CHEAP).unwrap();
-        for i in 8..file.len() {
+    fn every_flipped_bit_is_noticed() {
+        let file = seal_at(&key().to_bytes(), "p", CHEAP).unwrap();
+        read(&file).unwrap();
+        // Between 4 MiB and the most that is allowed, the file would only take longer to be refused.
+        let dear = |bit: usize| (8 * 10 + 12..8 * 10 + 20).contains(&bit);
+        for bit in (0..8 * file.len()).filter(|&bit| !dear(bit)) {
             let mut damaged = file.clone();
-            damaged[i] ^= 1;
-            assert!(open(&damaged, "p").is_err(), "byte {i}");
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(read(&damaged).is_err(), "bit {bit}");
         }
         for length in 0..file.len() {
-            assert!(open(&file[..length], "p").is_err(), "{length} bytes");
+            assert!(read(&file[..length]).is_err(), "{length} bytes");
+        }
+    }
+
+    /// Who knows the passphrase can seal anything; what is inside is checked as if it were not sealed.
+    #[test]
+    fn what_was_sealed_damaged_is_refused_too() {
+        let secret = key().to_bytes();
+        for byte in 0..secret.len() {
+            let mut damaged = secret.to_vec();
+            damaged[byte] ^= 1;
+            assert!(read(&damaged).is_err(), "byte {byte}");
+            let sealed = seal_at(&damaged, "p", CHEAP).unwrap();
+            assert!(read(&sealed).is_err(), "byte {byte}");
         }
     }
 

@@ -57,7 +57,7 @@ pub struct Description {
 /// A key of a server.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct KeyDescription {
-    /// SHA-256 of N.
+    /// What requests name it by.
     #[prost(bytes = "vec", tag = "1")]
     pub id: Vec<u8>,
     /// Bits of N.

@@ -76,6 +76,7 @@ _TWO_BY_P1 = (P1, TENSOR, TENSOR, _out(CALL))
 _STATUS_FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "smlp_backend_name": (_out(ctypes.c_char_p),),
     "smlp_private_key_generate": (_U32, _U32, _out(PRIVATE_KEY)),
+    "smlp_private_key_from_primes": (_DATA, _SIZE, _DATA, _SIZE, _U32, _out(PRIVATE_KEY)),
     "smlp_private_key_public": (PRIVATE_KEY, _out(PUBLIC_KEY)),
     "smlp_private_key_to_bytes": (PRIVATE_KEY, _out(BYTES)),
     "smlp_private_key_from_bytes": (_DATA, _SIZE, _U32, _out(PRIVATE_KEY)),

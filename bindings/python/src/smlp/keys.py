@@ -36,16 +36,17 @@ class PublicKey(NativeObject):
         Raises :class:`InsecureError` below 2048 bits unless ``allow_insecure``,
         :class:`InvalidArgumentError` for a number that cannot be a modulus.
         """
-        modulus = operator.index(modulus)
-        if modulus <= 0:
-            raise InvalidArgumentError("a modulus is a positive integer")
-        data = modulus.to_bytes((modulus.bit_length() + 7) // 8, "big")
+        data = _big_endian("a modulus", modulus)
         flags = _flags(allow_insecure)
         return cls(create(lib.smlp_public_key_from_modulus, data, len(data), flags))
 
     @classmethod
     def from_bytes(cls, data: Any, *, allow_insecure: bool = False) -> PublicKey:
-        """Reads what :meth:`to_bytes` wrote. Raises :class:`MalformedError`."""
+        """Reads what :meth:`to_bytes` wrote.
+
+        Raises :class:`MalformedError` for a damaged key, and for one whose encryptions anybody
+        could read. The first time in a process that takes a tenth of a second at 2048 bits.
+        """
         data = read_only(data)
         flags = _flags(allow_insecure)
         return cls(create(lib.smlp_public_key_from_bytes, data, len(data), flags))
@@ -80,7 +81,12 @@ class PublicKey(NativeObject):
 
     @property
     def id(self) -> str:
-        """SHA-256 of N in hexadecimal: the name under which tensors know their key."""
+        """The name under which tensors know their key: a digest, in hexadecimal, of all that
+        encryption uses.
+
+        Keys with one id are equal. A key of :meth:`from_modulus` has an id of its own; a key pair
+        with the same modulus decrypts what was encrypted with it.
+        """
         return filled(lib.smlp_public_key_id, self._handle, 32).hex()
 
     @property
@@ -108,8 +114,26 @@ class PrivateKey(NativeObject):
     """Decrypts. Belongs to the data owner and to P2, never to P1."""
 
     @classmethod
+    def from_primes(cls, p: int, q: int, *, allow_insecure: bool = False) -> PrivateKey:
+        """The key of other Paillier software, from its two primes, as python-paillier's has them.
+
+        The same primes give the same key, with the same public half, wherever this is called.
+
+        Raises :class:`MalformedError` for anything but two primes of one length whose product has
+        twice as many bits, and for primes that make it easy to factor; :class:`InsecureError` below
+        2048 bits unless ``allow_insecure``.
+        """
+        first, second = _big_endian("a prime", p), _big_endian("a prime", q)
+        flat = (first, len(first), second, len(second))
+        return cls(create(lib.smlp_private_key_from_primes, *flat, _flags(allow_insecure)))
+
+    @classmethod
     def from_bytes(cls, data: Any, *, allow_insecure: bool = False) -> PrivateKey:
-        """Reads what :meth:`to_bytes` wrote. Raises :class:`MalformedError`."""
+        """Reads what :meth:`to_bytes` wrote.
+
+        Raises :class:`MalformedError` for a damaged key, and for one whose numbers do not go
+        together.
+        """
         data = read_only(data)
         flags = _flags(allow_insecure)
         return cls(create(lib.smlp_private_key_from_bytes, data, len(data), flags))
@@ -182,6 +206,13 @@ def private_handle(key: Any) -> Handle:
 def key_flags(allow_insecure: bool, short_exponents: bool) -> int:
     """The flags of functions that make keys."""
     return _flags(allow_insecure) | (_SHORT_EXPONENTS if short_exponents else 0)
+
+
+def _big_endian(what: str, number: int) -> bytes:
+    number = operator.index(number)
+    if number <= 0:
+        raise InvalidArgumentError(f"{what} is a positive integer")
+    return number.to_bytes((number.bit_length() + 7) // 8, "big")
 
 
 def _flags(allow_insecure: bool) -> int:
