@@ -9,6 +9,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`error`] | the one error type |
+//! | `parallel` | the threads of a process, made anew after a fork |
 //! | [`modular`] | batches of numbers modulo an odd number; backends |
 //! | [`paillier`] | keys, encryption, decryption, slots |
 //! | [`fixed`] | fixed point, bounds, the rounding stream |
@@ -31,6 +32,7 @@ pub mod fixed;
 pub mod mlp;
 pub mod modular;
 pub mod paillier;
+mod parallel;
 pub mod protocol;
 pub mod random;
 pub mod session;

@@ -12,9 +12,10 @@ use native::{Scratch, declared_functions, finish, link_flags, repository, run};
 use smlp::random::Random;
 use smlp::{Encrypt, EncryptedTensor, IntegerTensor, PrivateKey, PublicKey, Security};
 
-const PROGRAMS: [&str; 5] = [
+const PROGRAMS: [&str; 6] = [
     "c/smoke.c",
     "c/store.c",
+    "c/fork.c",
     "cpp/smoke.cpp",
     "cpp/nulls.cpp",
     "cpp/hostile.cpp",
@@ -105,9 +106,15 @@ fn under_valgrind() {
     let suppressions = repository().join("tests/valgrind.supp");
     for program in PROGRAMS {
         let executable = compile(&scratch, program, Link::Shared, &[]);
+        // What the threads of a parent held is lost in its children.
+        let leaks = match program {
+            "c/fork.c" => "no",
+            _ => "full",
+        };
         let mut command = Command::new("valgrind");
         command
-            .args(["-q", "--leak-check=full", "--error-exitcode=9"])
+            .args(["-q", "--error-exitcode=9"])
+            .arg(format!("--leak-check={leaks}"))
             .arg("--errors-for-leak-kinds=definite,indirect,possible")
             .arg(format!("--suppressions={}", suppressions.display()))
             .arg(executable)

@@ -218,7 +218,7 @@ pub trait Ring: Send + Sync + fmt::Debug {
     /// How many parts each of `outputs` products of `width` powers had better be computed in, so that
     /// nothing idles.
     fn parts(&self, outputs: usize, _width: usize) -> usize {
-        self.lanes() * rayon::current_num_threads() / outputs.max(1)
+        self.lanes() * crate::parallel::threads() / outputs.max(1)
     }
 
     /// Whether batches had better stay whole, because the ring itself spreads them over what it
@@ -245,7 +245,9 @@ pub trait Ring: Send + Sync + fmt::Debug {
 /// The value in `cell`, made first if there is none; several threads may make it at a time.
 ///
 /// `OnceLock::get_or_init` would deadlock where `make` works in parallel: a thread that waits for
-/// its own parts may take up a job that wants the same cell, and then waits for itself.
+/// its own parts may take up a job that wants the same cell, and then waits for itself. And a process that
+/// forks while another thread is inside would leave the cell locked for ever in the child; here that takes a
+/// fork in the moment in which a value is put into its place.
 pub(crate) fn get_or_make<T>(cell: &OnceLock<T>, make: impl FnOnce() -> T) -> &T {
     match cell.get() {
         Some(value) => value,

@@ -3,6 +3,7 @@
 use super::{MAX_KEY_BITS, MIN_KEY_BITS, PrivateKey, Security};
 use crate::error::{Error, Result};
 use crate::modular::{clear_freed_integers, integer_from_limbs};
+use crate::parallel;
 use crate::random::Random;
 use rug::Integer;
 use rug::integer::{IsPrime, Order};
@@ -130,7 +131,7 @@ impl PrivateKey {
         clear_freed_integers();
         let half = bits / 2;
         loop {
-            let (p, q) = rayon::join(|| factor(half), || factor(half));
+            let (p, q) = parallel::join(|| factor(half), || factor(half));
             let (p, q) = (p?, q?);
             let gcd = Integer::from(&p.prime - 1u32).gcd(&Integer::from(&q.prime - 1u32));
             // Far apart, so that Fermat's method does not factor N. Toy keys cannot be.

@@ -8,11 +8,10 @@ use std::ops::{AddAssign, Mul};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rayon::prelude::*;
-
 use super::{Arithmetic, Division};
 use crate::error::{Error, Result};
 use crate::fixed::{MAX_BOUND, RoundingStream, floor_divide, unravel};
+use crate::parallel;
 use crate::tensor::{IntegerTensor, Integers, MatmulShape, Meta, broadcast_shapes, matmul_shape};
 
 /// Multiplications from which a matrix product is worth several threads.
@@ -151,9 +150,8 @@ where
             .zip(a.chunks_exact(p))
             .for_each(fill);
     } else {
-        product
-            .par_chunks_exact_mut(q)
-            .zip(a.par_chunks_exact(p))
+        parallel::chunks_mut(&mut product, q)
+            .zip(parallel::chunks(a, p))
             .for_each(fill);
     }
     product

@@ -2,6 +2,7 @@
 //! feature `cli`. Everything goes over loopback or between network namespaces of the tests' own.
 
 mod access;
+mod forked;
 mod hostile;
 mod hosts;
 mod keys;
