@@ -164,6 +164,11 @@ fn write_share(w: &mut Writer, share: &Share) {
 
 /// P2: the halves that P1 quotes.
 fn read_share(r: &mut Reader<'_>, sealer: &Sealer) -> Result<Halves> {
+    Ok(read_share_with_limbs(r, sealer)?.0)
+}
+
+/// As [`read_share`], and the limbs of a half, which are no secret.
+fn read_share_with_limbs(r: &mut Reader<'_>, sealer: &Sealer) -> Result<(Halves, usize)> {
     let (lines, per_line) = read_dimensions(r)?;
     let limbs = r.u32()? as usize;
     if limbs > wide::LIMBS {
@@ -178,11 +183,12 @@ fn read_share(r: &mut Reader<'_>, sealer: &Sealer) -> Result<Halves> {
         }
         values.extend(plain.chunks_exact(8 * limbs).map(wide_from_bytes));
     }
-    Ok(Halves {
+    let halves = Halves {
         lines,
         per_line,
         values,
-    })
+    };
+    Ok((halves, limbs))
 }
 
 fn read_dimensions(r: &mut Reader<'_>) -> Result<(usize, usize)> {
