@@ -46,7 +46,7 @@ pub use mlp::{
     Activation, Checkpointing, EncryptedMlp, FitOptions, IntegerMlp, Mlp, MlpConfig, TrainFor,
 };
 pub use paillier::{Encrypt, ExponentLength, PrivateKey, PublicKey, Security};
-pub use protocol::{Call, P1, P2, Step};
+pub use protocol::{Call, P1, P2, P2Limits, Step};
 pub use session::{Arithmetic, Clear, Division, Session, Statistics};
 pub use tensor::{EncryptedTensor, IntegerTensor, Tensor};
 pub use transport::{InProcess, Transport};

@@ -28,7 +28,8 @@
 //! operations 1, 2, 3 and 6 the u64 number of ciphertexts, and these, one value each, in the order that the
 //! operation defines.
 //!
-//! Limits: 2^24 values and 2^24 ciphertexts in a reply, 2^26 terms of a matrix product, slots of 386 bits, products of 500 bits.
+//! Limits: 2^24 values and 2^24 ciphertexts in a reply, 2^26 terms of a matrix product, slots of 386 bits, products of 500 bits;
+//! and those of [`P2Limits`] on P2's memory.
 
 #![forbid(unsafe_code)]
 
@@ -36,6 +37,7 @@ mod bilinear;
 mod call;
 mod divide;
 mod garble;
+mod limits;
 mod masking;
 mod message;
 mod p1;
@@ -47,6 +49,7 @@ mod transfer;
 mod wide;
 
 pub use call::{Call, Step};
+pub use limits::P2Limits;
 pub use message::Operation;
 pub use p1::{DEFAULT_SIGMA, MIN_SIGMA, P1};
 pub use p2::P2;
