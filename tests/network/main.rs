@@ -8,5 +8,6 @@ mod hosts;
 mod keys;
 mod network_between;
 mod page;
+mod reload;
 mod scene;
 mod transport;
