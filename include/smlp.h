@@ -1865,8 +1865,9 @@ smlp_status smlp_store_pin(const smlp_store *store, int64_t word);
 smlp_status smlp_store_unpin(const smlp_store *store, int64_t word);
 
 /**
- * How many plaintexts wrapped modulo N of a small key since this was last asked: they did not fit
- * ±N/2. Under other keys they are errors.
+ * How many plaintexts did not fit ±N/2 since this was last asked, and wrapped modulo N: results of
+ * P2, and numbers that were encrypted under a small key (under others these are errors). It tells
+ * something about plaintexts, so P2 keeps it to itself.
  */
 smlp_status smlp_store_take_wrapped(const smlp_store *store, uint64_t *out);
 
@@ -2034,8 +2035,9 @@ smlp_status smlp_store_sum(const smlp_store *store,
  * P2's half of a product: decrypts, multiplies, divides rounding down, encrypts: E(⌊x·y/q⌋).
  *
  * Args: key: the private one. left, right: as smlp_store_add() takes them. q: 1 to leave it out.
- * Errors: those of words, see smlp_store_decrypt(); SMLP_SHAPE; SMLP_BOUND for a result beyond ±N/2;
- * SMLP_INVALID_ARGUMENT for q = 0.
+ * Errors: those of words, see smlp_store_decrypt(); SMLP_SHAPE; SMLP_INVALID_ARGUMENT for q = 0.
+ * None for a result beyond ±N/2, which would tell P1 something: it wraps, see
+ * smlp_store_take_wrapped().
  */
 smlp_status smlp_store_p2_multiply(const smlp_store *store,
                                    const smlp_store_key *key,

@@ -11,8 +11,10 @@
 //! What cannot work in a child, because it lives on threads or devices of the parent, asks
 //! [`Process`] whether it still is where it was made.
 
+use rayon::iter::plumbing::{Producer, ProducerCallback};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder, iter};
+use std::marker::PhantomData;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -140,11 +142,29 @@ impl<I: IndexedParallelIterator> Parallel<I> {
     }
 
     pub fn for_each(self, each: impl Fn(I::Item) + Sync + Send) {
-        run(|| self.0.for_each(each));
+        self.map(each).collect()
     }
 
-    pub fn collect<C: FromParallelIterator<I::Item> + Send>(self) -> C {
-        run(|| self.0.collect())
+    pub fn collect<C>(self) -> C
+    where
+        C: FromParallelIterator<I::Item> + FromIterator<I::Item> + Send,
+    {
+        match self.0.len() {
+            // To wake another thread for it would take longer than most work on a single piece.
+            0 | 1 => self.0.with_producer(Here(PhantomData)),
+            _ => run(|| self.0.collect()),
+        }
+    }
+}
+
+/// Collects on this thread.
+struct Here<C>(PhantomData<C>);
+
+impl<T, C: FromIterator<T>> ProducerCallback<T> for Here<C> {
+    type Output = C;
+
+    fn callback<P: Producer<Item = T>>(self, producer: P) -> C {
+        producer.into_iter().collect()
     }
 }
 
@@ -194,5 +214,11 @@ mod tests {
         assert_eq!(sums.iter().sum::<usize>(), (0..100).sum::<usize>());
         assert_eq!(sums[0], 21);
         assert_eq!(join(|| 1, || 2), (1, 2));
+        let here = || std::thread::current().id();
+        let single: Vec<_> = over(vec![()]).map(|()| here()).collect();
+        assert_eq!(single, [here()]);
+        let refused: Result<Vec<usize>, usize> = over(0..9).map(Err).collect();
+        assert!(refused.is_err());
+        assert_eq!(over(0..0).map(|x: usize| x).collect::<Vec<_>>(), []);
     }
 }

@@ -119,7 +119,7 @@ fn under_valgrind() {
             .arg(format!("--suppressions={}", suppressions.display()))
             .arg(executable)
             .args(arguments(program, &folder));
-        if ["c/smoke.c", "cpp/hostile.cpp"].contains(&program) {
+        if ["c/smoke.c", "c/fork.c", "cpp/hostile.cpp"].contains(&program) {
             command.arg("quick");
         }
         finish(&mut command);

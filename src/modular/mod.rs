@@ -275,12 +275,17 @@ pub trait Backend: Send + Sync {
 /// The backend that this process uses: the one that `SMLP_BACKEND` names, else the best present.
 ///
 /// A name that is not available here is refused, rather than silently replaced. [`plugin_report`]
-/// tells why there is no accelerator.
+/// tells why there is no accelerator. So is an accelerator that was named in a process that was forked from the
+/// one that opened it; where none was named, the CPU computes there.
 pub fn backend() -> Result<&'static dyn Backend> {
     static CHOICE: OnceLock<Result<&'static dyn Backend>> = OnceLock::new();
-    CHOICE
-        .get_or_init(|| choose_backend(std::env::var("SMLP_BACKEND").ok().as_deref(), backends()))
-        .clone()
+    let wanted = || std::env::var("SMLP_BACKEND").ok();
+    let choice = CHOICE.get_or_init(|| choose_backend(wanted().as_deref(), backends()));
+    let left_behind = plugin::Accelerator::detect().is_some_and(|gpu| gpu.was_left_behind());
+    match left_behind && wanted().as_deref() == Some("cuda") {
+        true => Err(Error::Backend(plugin_report())),
+        false => choice.clone(),
+    }
 }
 
 /// The wanted one of those present, else the first.

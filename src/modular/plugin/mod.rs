@@ -38,6 +38,11 @@ impl Accelerator {
     pub fn detect() -> Option<&'static Self> {
         loading::loaded().as_ref().ok()
     }
+
+    /// Whether this process was forked from the one that opened the device.
+    pub fn was_left_behind(&self) -> bool {
+        self.0.was_left_behind()
+    }
 }
 
 /// What computes where the device does not.

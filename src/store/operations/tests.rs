@@ -191,7 +191,9 @@ fn results_of_p2_wrap_under_every_key() {
         let n = f.public.modulus();
         let half = Integer::from(&n >> 1);
         let (each, bytes) = to_bytes(std::slice::from_ref(&half));
-        let encrypted = f.store.encrypt(&f.public, Numbers::new(&bytes, each).unwrap());
+        let encrypted = f
+            .store
+            .encrypt(&f.public, Numbers::new(&bytes, each).unwrap());
         let x = encrypted.unwrap();
         assert_eq!(f.store.take_wrapped(), 0);
         // ((N − 1)/2)² and N − 1, least residues in magnitude.
@@ -201,7 +203,10 @@ fn results_of_p2_wrap_under_every_key() {
             false => square,
         };
         let product = f.store.p2_multiply(&f.private, &x, &x, 1).unwrap();
-        assert_eq!(f.store.open(&f.private, &product).unwrap(), [square.clone()]);
+        assert_eq!(
+            f.store.open(&f.private, &product).unwrap(),
+            [square.clone()]
+        );
         assert_eq!(f.store.take_wrapped(), 1);
         let entries = f.store.p2_matmul(&f.private, &x, &x, [1, 1, 1], 1).unwrap();
         assert_eq!(f.store.open(&f.private, &entries).unwrap(), [square]);
