@@ -59,7 +59,8 @@ def test_children_and_parent_work_at_once_with_different_randomness(stage):
     pipes = [os.pipe() for _ in range(3)]
     children = [in_a_child(lambda end=end: os.write(end, work(*stage))) for _, end in pipes]
     seen = {work(*stage)}
-    assert all([ended_well(child) for child in children])
+    ended = [ended_well(child) for child in children]
+    assert all(ended)
     for read, write in pipes:
         seen.add(os.read(read, 1024))
         os.close(read)
@@ -114,5 +115,6 @@ def test_an_operation_goes_on_in_the_process_that_began_it(key, p1, p2):
     finally:
         if children == [0]:
             os._exit(code)
-    assert code == 2 and ended_well(children[0])
+    assert code == 2
+    assert ended_well(children[0])
     assert np.array_equal(result.decrypt(key.private), np.maximum(VALUES, 0))

@@ -120,7 +120,7 @@ def test_a_forked_process_connects_anew(key, server):
     if pid == 0:
         code = 1
         try:
-            with pytest.raises(smlp.TransportError, match="forked .* connect anew"):
+            with pytest.raises(smlp.TransportError, match=r"forked .* connect anew"):
                 session.relu(x)
             del session
             again = smlp.Session(smlp.P1(key.public, 40), connect(server))
