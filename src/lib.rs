@@ -21,6 +21,11 @@
 //! | [`mlp`] | the network |
 //! | [`ffi`] | the C ABI |
 //!
+//! Work is spread over a pool of threads of the library's own, as many as `RAYON_NUM_THREADS` says, or over the rayon pool that
+//! the caller is in. A process that forks may use the library, and the same objects, in parent and child; a
+//! network client, a call that waits for its reply and a GPU stay with the parent. Fork while no other thread is in
+//! the library: what it has locked stays locked in the child.
+//!
 //! Cargo features: `net` adds [`transport`]'s network and its key server, `cli` the command `smlp` on top of it.
 
 #![deny(missing_debug_implementations)]
