@@ -357,21 +357,22 @@ fn asks_for_a_backend() {
 #[ignore = "run by other tests as a process"]
 fn forks() {
     let ring = |backend: &dyn smlp::modular::Backend| {
-        let root: Vec<u64> = (0..16).map(|i| 2 * i + 1 | 1 << 63).collect();
+        let root: Vec<u64> = (0..16).map(|i| (2 * i + 1) | (1 << 63)).collect();
         backend.square_ring(Modulus::new(&root).unwrap())
     };
     let ring = ring(backend().unwrap());
     let bases = Residues::from_limbs(&ring, (1..=32 * 9).collect()).unwrap();
     let exponents = Limbs::from_words((1..=9).map(|i| i * 987_654_321).collect(), 1);
-    let powers = || power(&bases, &Exponents::new(&exponents, 44));
-    let before = powers();
+    let powers = |bases: &Residues| power(bases, &Exponents::new(&exponents, 44));
+    let (before, mut held) = (powers(&bases), Some(powers(&bases)));
     // SAFETY: the child computes, which takes threads and memory, and ends.
     let child = unsafe { libc::fork() };
     if child == 0 {
         let computed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            assert_eq!(powers().limbs(), before.limbs());
-            assert_eq!(before.multiply(&powers()).limbs(), before.square(1).limbs());
-            drop((before, bases));
+            assert_eq!(powers(&bases).limbs(), before.limbs());
+            let square = before.multiply(&powers(&bases));
+            assert_eq!(square.limbs(), before.square(1).limbs());
+            drop(held.take());
             let report = plugin_report();
             assert!(
                 report.contains("forked") && report.contains("spawn"),
@@ -388,7 +389,7 @@ fn forks() {
     let mut status = -1;
     // SAFETY: the place is valid.
     unsafe { libc::waitpid(child, &raw mut status, 0) };
-    assert_eq!(powers().limbs(), before.limbs());
+    assert_eq!(powers(&bases).limbs(), before.limbs());
     println!("\nCHILD {status}\nREPORT {}", plugin_report());
 }
 

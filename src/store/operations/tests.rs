@@ -203,13 +203,10 @@ fn results_of_p2_wrap_under_every_key() {
             false => square,
         };
         let product = f.store.p2_multiply(&f.private, &x, &x, 1).unwrap();
-        assert_eq!(
-            f.store.open(&f.private, &product).unwrap(),
-            [square.clone()]
-        );
+        assert_eq!(f.store.open(&f.private, &product).unwrap()[0], square);
         assert_eq!(f.store.take_wrapped(), 1);
         let entries = f.store.p2_matmul(&f.private, &x, &x, [1, 1, 1], 1).unwrap();
-        assert_eq!(f.store.open(&f.private, &entries).unwrap(), [square]);
+        assert_eq!(f.store.open(&f.private, &entries).unwrap()[0], square);
         let twice = [x[0], x[0]];
         let sum = f.store.p2_sum(&f.private, &twice, 2).unwrap();
         assert_eq!(f.store.open(&f.private, &sum).unwrap(), [-1]);
