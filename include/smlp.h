@@ -24,6 +24,15 @@
  * Units. A tensor holds integers and stands for integer / 2^scale. "Fraction bits" are its scale;
  * its bound promises |integer| < 2^bound, scale included.
  *
+ * Fork. A child of a process that has used the library may use it too, and the same objects: it gets
+ * threads of its own, and randomness comes from the operating system, so parent and child never draw
+ * the same. Fork while no other thread is in a function of the library: what that thread has
+ * locked stays locked in the child. These stay with the parent. A transport of
+ * smlp_transport_connect(): in the child every exchange fails with SMLP_TRANSPORT at once; connect
+ * anew there. A call that waits for its reply, also that of a session whose transport forks: it goes
+ * on in the process that began it, and fails with SMLP_FINISHED in the other. A GPU: the child
+ * computes on the CPU.
+ *
  * The caller promises that a pointer that is not NULL points to a live object made by this library,
  * to as many initialised elements as the length says, to writable memory of the stated size, or to
  * a NUL-terminated string. Nothing else is trusted.
@@ -1244,15 +1253,28 @@ smlp_status smlp_call_result(const smlp_call *call, size_t index, smlp_tensor **
 void smlp_call_free(smlp_call *call);
 
 /**
- * P2 for one key pair.
+ * P2 for one key pair, within the usual limits of smlp_p2_new_with_limits().
  */
 smlp_status smlp_p2_new(const smlp_private_key *key, smlp_p2 **out);
 
 /**
+ * As smlp_p2_new(), for whoever does not trust P1 with P2's memory: a request that would take more
+ * is refused with SMLP_LIMIT before any work is done.
+ *
+ * Args: reply_bytes: of a reply; 0 means 256 MiB. working_bytes: what P2 works in until the reply
+ * is written, the reply included, the request and what lasts as long as the key not; 0 means 1 GiB.
+ * Requests that are answered at the same time take as much each.
+ */
+smlp_status smlp_p2_new_with_limits(const smlp_private_key *key,
+                                    uint64_t reply_bytes,
+                                    uint64_t working_bytes,
+                                    smlp_p2 **out);
+
+/**
  * The reply to a request of P1. Never contains a plaintext.
  *
- * Errors: SMLP_MALFORMED, SMLP_LIMIT for bytes that are no request; SMLP_KEY_MISMATCH for one of
- * another key.
+ * Errors: SMLP_MALFORMED for bytes that are no request; SMLP_LIMIT for one that would take too much
+ * memory, see smlp_p2_new_with_limits(); SMLP_KEY_MISMATCH for one of another key.
  */
 smlp_status smlp_p2_answer(const smlp_p2 *p2, const uint8_t *request, size_t len, smlp_bytes **out);
 
@@ -1355,8 +1377,8 @@ void smlp_network_options_free(smlp_network_options *options);
  * answer now. Later on, an exchange whose answer does not come is repeated, at the same server or
  * another one, until the deadline; P1 notices that by the time only.
  *
- * A thread of the library does the work, so a process that forks after this cannot use the
- * transport in the child.
+ * A thread of the library does the work, so in a process that is forked after this every exchange
+ * fails with SMLP_TRANSPORT at once: connect anew there.
  *
  * Errors: SMLP_INVALID_ARGUMENT for addresses that are none, or without an identity;
  * SMLP_TRANSPORT when nobody answers until the deadline; SMLP_REFUSED when the servers do not
@@ -1868,8 +1890,9 @@ smlp_status smlp_store_pin(const smlp_store *store, int64_t word);
 smlp_status smlp_store_unpin(const smlp_store *store, int64_t word);
 
 /**
- * How many plaintexts wrapped modulo N of a small key since this was last asked: they did not fit
- * ±N/2. Under other keys they are errors.
+ * How many plaintexts did not fit ±N/2 since this was last asked, and wrapped modulo N: results of
+ * P2, and numbers that were encrypted under a small key (under others these are errors). It tells
+ * something about plaintexts, so P2 keeps it to itself.
  */
 smlp_status smlp_store_take_wrapped(const smlp_store *store, uint64_t *out);
 
@@ -2037,8 +2060,9 @@ smlp_status smlp_store_sum(const smlp_store *store,
  * P2's half of a product: decrypts, multiplies, divides rounding down, encrypts: E(⌊x·y/q⌋).
  *
  * Args: key: the private one. left, right: as smlp_store_add() takes them. q: 1 to leave it out.
- * Errors: those of words, see smlp_store_decrypt(); SMLP_SHAPE; SMLP_BOUND for a result beyond ±N/2;
- * SMLP_INVALID_ARGUMENT for q = 0.
+ * Errors: those of words, see smlp_store_decrypt(); SMLP_SHAPE; SMLP_INVALID_ARGUMENT for q = 0.
+ * None for a result beyond ±N/2, which would tell P1 something: it wraps, see
+ * smlp_store_take_wrapped().
  */
 smlp_status smlp_store_p2_multiply(const smlp_store *store,
                                    const smlp_store_key *key,

@@ -9,6 +9,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`error`] | the one error type |
+//! | `parallel` | the threads of a process, made anew after a fork |
 //! | [`modular`] | batches of numbers modulo an odd number; backends |
 //! | [`paillier`] | keys, encryption, decryption, slots |
 //! | [`fixed`] | fixed point, bounds, rounding |
@@ -21,6 +22,11 @@
 //! | [`mlp`] | the network |
 //! | [`ffi`] | the C ABI |
 //!
+//! Work is spread over a pool of threads of the library's own, as many as `RAYON_NUM_THREADS` says, or over the rayon pool that
+//! the caller is in. A process that forks may use the library, and the same objects, in parent and child; a
+//! network client, a call that waits for its reply and a GPU stay with the parent. Fork while no other thread is in
+//! the library: what it has locked stays locked in the child.
+//!
 //! Cargo features: `net` adds [`transport`]'s network and its key server, `cli` the command `smlp` on top of it.
 
 #![deny(missing_debug_implementations)]
@@ -32,6 +38,7 @@ pub mod fixed;
 pub mod mlp;
 pub mod modular;
 pub mod paillier;
+mod parallel;
 pub mod protocol;
 pub mod random;
 pub mod record;
@@ -46,7 +53,7 @@ pub use mlp::{
     Activation, Checkpointing, EncryptedMlp, FitOptions, IntegerMlp, Mlp, MlpConfig, TrainFor,
 };
 pub use paillier::{Encrypt, ExponentLength, PrivateKey, PublicKey, Security};
-pub use protocol::{Call, P1, P2, Promise, Step};
+pub use protocol::{Call, P1, P2, P2Limits, Promise, Step};
 pub use record::{Record, RecordFile, RecordKey, RecordPublicKey, Recorder};
 pub use session::{Arithmetic, Clear, Division, Session, Statistics};
 pub use tensor::{EncryptedTensor, IntegerTensor, Tensor};

@@ -50,3 +50,26 @@ fn without_features_there_is_no_runtime_and_no_tls() {
         assert!(!net.contains(command), "{command} is for the command alone");
     }
 }
+
+/// All threads come from one module, which makes them anew in a process that was forked: rayon's own pool would
+/// hang there for ever.
+#[test]
+fn rayon_is_named_in_one_module_only() {
+    let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut naming = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let mut lines = text.lines().map(str::trim_start);
+                if lines.any(|line| !line.starts_with("//") && line.contains("rayon")) {
+                    naming.insert(path.file_name().unwrap().to_owned());
+                }
+            }
+        }
+    }
+    assert_eq!(naming, BTreeSet::from(["parallel.rs".into()]));
+}

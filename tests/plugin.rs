@@ -352,6 +352,63 @@ fn asks_for_a_backend() {
     println!("REPORT {}", plugin_report());
 }
 
+/// What was on the device when the process forked is computed with in the child, and freed there, without the plugin.
+#[test]
+#[ignore = "run by other tests as a process"]
+fn forks() {
+    let ring = |backend: &dyn smlp::modular::Backend| {
+        let root: Vec<u64> = (0..16).map(|i| (2 * i + 1) | (1 << 63)).collect();
+        backend.square_ring(Modulus::new(&root).unwrap())
+    };
+    let ring = ring(backend().unwrap());
+    let bases = Residues::from_limbs(&ring, (1..=32 * 9).collect()).unwrap();
+    let exponents = Limbs::from_words((1..=9).map(|i| i * 987_654_321).collect(), 1);
+    let powers = |bases: &Residues| power(bases, &Exponents::new(&exponents, 44));
+    let (before, mut held) = (powers(&bases), Some(powers(&bases)));
+    // SAFETY: the child computes, which takes threads and memory, and ends.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let computed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            assert_eq!(powers(&bases).limbs(), before.limbs());
+            let square = before.multiply(&powers(&bases));
+            assert_eq!(square.limbs(), before.square(1).limbs());
+            drop(held.take());
+            let report = plugin_report();
+            assert!(
+                report.contains("forked") && report.contains("spawn"),
+                "{report}"
+            );
+            match std::env::var_os("SMLP_BACKEND") {
+                None => assert!(PrivateKey::generate(64, Security::AllowInsecure).is_ok()),
+                Some(_) => assert!(backend().is_err_and(|e| e.to_string().contains("forked"))),
+            }
+        }));
+        // SAFETY: takes a number.
+        unsafe { libc::_exit(i32::from(computed.is_err())) };
+    }
+    let mut status = -1;
+    // SAFETY: the place is valid.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!(powers(&bases).limbs(), before.limbs());
+    println!("\nCHILD {status}\nREPORT {}", plugin_report());
+}
+
+#[test]
+fn a_child_does_without_the_device() {
+    for insists in [false, true] {
+        let mut command = process("forks");
+        if insists {
+            command.env("SMLP_BACKEND", "cuda");
+        }
+        let output = finish(&mut command);
+        assert_eq!(line(&output, "CHILD"), "0", "{output}");
+        assert_eq!(
+            line(&output, "REPORT"),
+            "cuda: emulated device, 1 multiprocessors"
+        );
+    }
+}
+
 #[test]
 fn the_plugin_computes_what_gmp_computes_and_leaves_nothing_behind() {
     let scratch = Scratch::new("plugin");

@@ -152,8 +152,8 @@ pub unsafe extern "C" fn smlp_network_options_free(options: *mut NetworkOptionsH
 /// answer now. Later on, an exchange whose answer does not come is repeated, at the same server or
 /// another one, until the deadline; P1 notices that by the time only.
 ///
-/// A thread of the library does the work, so a process that forks after this cannot use the
-/// transport in the child.
+/// A thread of the library does the work, so in a process that is forked after this every exchange
+/// fails with SMLP_TRANSPORT at once: connect anew there.
 ///
 /// Errors: SMLP_INVALID_ARGUMENT for addresses that are none, or without an identity;
 /// SMLP_TRANSPORT when nobody answers until the deadline; SMLP_REFUSED when the servers do not

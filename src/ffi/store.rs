@@ -98,8 +98,9 @@ pub unsafe extern "C" fn smlp_store_unpin(store: *const StoreHandle, word: i64) 
     })
 }
 
-/// How many plaintexts wrapped modulo N of a small key since this was last asked: they did not fit
-/// ±N/2. Under other keys they are errors.
+/// How many plaintexts did not fit ±N/2 since this was last asked, and wrapped modulo N: results of
+/// P2, and numbers that were encrypted under a small key (under others these are errors). It tells
+/// something about plaintexts, so P2 keeps it to itself.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smlp_store_take_wrapped(
     store: *const StoreHandle,

@@ -226,8 +226,9 @@ pub unsafe extern "C" fn smlp_store_sum(
 /// P2's half of a product: decrypts, multiplies, divides rounding down, encrypts: E(⌊x·y/q⌋).
 ///
 /// Args: key: the private one. left, right: as smlp_store_add() takes them. q: 1 to leave it out.
-/// Errors: those of words, see smlp_store_decrypt(); SMLP_SHAPE; SMLP_BOUND for a result beyond ±N/2;
-/// SMLP_INVALID_ARGUMENT for q = 0.
+/// Errors: those of words, see smlp_store_decrypt(); SMLP_SHAPE; SMLP_INVALID_ARGUMENT for q = 0.
+/// None for a result beyond ±N/2, which would tell P1 something: it wraps, see
+/// smlp_store_take_wrapped().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smlp_store_p2_multiply(
     store: *const StoreHandle,

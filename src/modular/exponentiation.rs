@@ -10,7 +10,7 @@ pub use super::straus::{multi_power, signed_multi_power};
 use super::program::{EMPTY, Program, Reading, Rows, Step, Tables, evaluate};
 use super::residues::pieces;
 use super::{Block, Limbs, Residues, Ring, bits_at};
-use rayon::prelude::*;
+use crate::parallel;
 use std::sync::Arc;
 
 /// Exponents of `bits` bits; a single row serves every element.
@@ -65,8 +65,7 @@ pub(super) fn power_tables(bases: &Residues, window: usize, start: Option<&Resid
     if let Some(tables) = ring.tables(block, window, start) {
         return tables;
     }
-    let parts: Vec<_> = pieces(ring, ring.grain().min(16), bases.len())
-        .into_par_iter()
+    let parts: Vec<_> = parallel::over(pieces(ring, ring.grain().min(16), bases.len()))
         .map(|range| power_table(ring, block, &range.collect::<Vec<_>>(), window, start))
         .collect();
     ring.join(&parts.iter().collect::<Vec<_>>())

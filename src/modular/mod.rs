@@ -218,7 +218,7 @@ pub trait Ring: Send + Sync + fmt::Debug {
     /// How many parts each of `outputs` products of `width` powers had better be computed in, so that
     /// nothing idles.
     fn parts(&self, outputs: usize, _width: usize) -> usize {
-        self.lanes() * rayon::current_num_threads() / outputs.max(1)
+        self.lanes() * crate::parallel::threads() / outputs.max(1)
     }
 
     /// Whether batches had better stay whole, because the ring itself spreads them over what it
@@ -245,7 +245,9 @@ pub trait Ring: Send + Sync + fmt::Debug {
 /// The value in `cell`, made first if there is none; several threads may make it at a time.
 ///
 /// `OnceLock::get_or_init` would deadlock where `make` works in parallel: a thread that waits for
-/// its own parts may take up a job that wants the same cell, and then waits for itself.
+/// its own parts may take up a job that wants the same cell, and then waits for itself. And a process that
+/// forks while another thread is inside would leave the cell locked for ever in the child; here that takes a
+/// fork in the moment in which a value is put into its place.
 pub(crate) fn get_or_make<T>(cell: &OnceLock<T>, make: impl FnOnce() -> T) -> &T {
     match cell.get() {
         Some(value) => value,
@@ -273,12 +275,17 @@ pub trait Backend: Send + Sync {
 /// The backend that this process uses: the one that `SMLP_BACKEND` names, else the best present.
 ///
 /// A name that is not available here is refused, rather than silently replaced. [`plugin_report`]
-/// tells why there is no accelerator.
+/// tells why there is no accelerator. So is an accelerator that was named in a process that was forked from the
+/// one that opened it; where none was named, the CPU computes there.
 pub fn backend() -> Result<&'static dyn Backend> {
     static CHOICE: OnceLock<Result<&'static dyn Backend>> = OnceLock::new();
-    CHOICE
-        .get_or_init(|| choose_backend(std::env::var("SMLP_BACKEND").ok().as_deref(), backends()))
-        .clone()
+    let wanted = || std::env::var("SMLP_BACKEND").ok();
+    let choice = CHOICE.get_or_init(|| choose_backend(wanted().as_deref(), backends()));
+    let left_behind = plugin::Accelerator::detect().is_some_and(|gpu| gpu.was_left_behind());
+    match left_behind && wanted().as_deref() == Some("cuda") {
+        true => Err(Error::Backend(plugin_report())),
+        false => choice.clone(),
+    }
 }
 
 /// The wanted one of those present, else the first.

@@ -3,7 +3,7 @@
 
 use super::{Block, Ring, get_or_make, integer_from_limbs, less_than, limbs_of};
 use crate::error::{Error, Result};
-use rayon::prelude::*;
+use crate::parallel;
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -95,8 +95,7 @@ impl Residues {
         get_or_make(&self.block, || {
             let limbs = self.canonical.get().expect("one form is always present");
             let width = self.ring.modulus().width();
-            let parts: Vec<_> = pieces(&self.ring, self.ring.grain(), self.len)
-                .into_par_iter()
+            let parts: Vec<_> = parallel::over(pieces(&self.ring, self.ring.grain(), self.len))
                 .map(|r| self.ring.enter(&limbs[r.start * width..r.end * width]))
                 .collect();
             self.ring.join(&parts.iter().collect::<Vec<_>>())
@@ -136,7 +135,7 @@ impl Residues {
         piece: impl Fn(Range<usize>) -> Block + Sync + Send,
     ) -> Self {
         let pieces = pieces(ring, grain, len);
-        let parts: Vec<_> = pieces.into_par_iter().map(piece).collect();
+        let parts: Vec<_> = parallel::over(pieces).map(piece).collect();
         let block = match parts.len() {
             1 => parts.into_iter().next().expect("one piece"),
             _ => ring.join(&parts.iter().collect::<Vec<_>>()),
@@ -280,7 +279,7 @@ fn invert_blinded(ring: &Arc<dyn Ring>, x: &Block) -> Result<Block> {
 /// `0..len` in pieces of at most `grain` numbers, small enough that every thread gets one, but none
 /// so small that lanes stay idle (except in the last).
 pub(super) fn pieces(ring: &Arc<dyn Ring>, grain: usize, len: usize) -> Vec<Range<usize>> {
-    let share = len.div_ceil(rayon::current_num_threads()).max(1);
+    let share = len.div_ceil(parallel::threads()).max(1);
     let size = match ring.whole() {
         true => len.max(1),
         false => grain.min(share.next_multiple_of(ring.lanes())),

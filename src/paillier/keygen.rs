@@ -4,6 +4,7 @@ use super::soundness::{check_factors, common_factor, far_apart, has_small_order}
 use super::{MAX_KEY_BITS, MIN_KEY_BITS, PrivateKey, Security};
 use crate::error::{Error, Result};
 use crate::modular::{clear_freed_integers, integer_from_limbs};
+use crate::parallel;
 use crate::random::Random;
 use rug::Integer;
 use rug::integer::{IsPrime, Order};
@@ -140,7 +141,7 @@ impl PrivateKey {
         clear_freed_integers();
         let half = bits / 2;
         loop {
-            let (p, q) = rayon::join(|| factor(half), || factor(half));
+            let (p, q) = parallel::join(|| factor(half), || factor(half));
             let (p, q) = (p?, q?);
             if common_factor(&p.prime, &q.prime) == 2 && far_apart(&p.prime, &q.prime) {
                 let draw = |bytes: &mut [u8]| random.fill(bytes);

@@ -7,6 +7,7 @@ use super::soundness::{check_base_with, check_factors, remember};
 use super::{Encrypt, MAX_KEY_BITS, PublicKey, Security, secret_file};
 use crate::error::{Error, Result};
 use crate::modular::{Limbs, Residues, Ring, clear_freed_integers, integer_from_limbs, limbs_of};
+use crate::parallel;
 use crate::random::Random;
 use crate::wire::{Kind, Reader, Writer};
 use rug::Integer;
@@ -79,7 +80,7 @@ impl PrivateKey {
     pub fn decrypt(&self, ciphertexts: &Residues) -> Result<Limbs> {
         let width = ciphertexts.ring().modulus().width();
         let rows = Limbs::from_words(ciphertexts.limbs().to_vec(), width);
-        let (m_p, m_q) = rayon::join(|| self.0.p.decrypt(&rows), || self.0.q.decrypt(&rows));
+        let (m_p, m_q) = parallel::join(|| self.0.p.decrypt(&rows), || self.0.q.decrypt(&rows));
         let width = self.0.public.modulus().width();
         Ok(recombine(&m_p, &m_q, &self.0.p_inverse, width))
     }
@@ -212,7 +213,7 @@ impl Encrypt for PrivateKey {
             half.reduce(&rows)
                 .multiply(&half.power_of_base(h_s, &alpha, bits))
         };
-        let (c_p, c_q) = rayon::join(|| half(&inner.p), || half(&inner.q));
+        let (c_p, c_q) = parallel::join(|| half(&inner.p), || half(&inner.q));
         let width = public.ring().modulus().width();
         let c = recombine(&c_p, &c_q, &inner.p2_inverse, width);
         Residues::from_limbs(public.ring(), c.words().to_vec())

@@ -13,12 +13,12 @@ use crate::error::{Error, Result};
 use crate::modular::exponentiation::{Exponents, multi_power};
 use crate::modular::{Limbs, Residues};
 use crate::paillier::{Encrypt, PrivateKey, PublicKey};
+use crate::parallel;
 use crate::random::Random;
 use crate::tensor::{
     Ciphertexts, EncryptedTensor, Meta, broadcast_indices, broadcast_shapes, matmul_shape,
 };
 use crate::wire::Reader;
-use rayon::prelude::*;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -67,8 +67,7 @@ impl Terms {
     /// The sums of products of clear values.
     fn evaluate(&self, a: &[Wide], b: &[Wide]) -> Zeroizing<Vec<Wide>> {
         Zeroizing::new(
-            (0..self.outputs())
-                .into_par_iter()
+            parallel::over(0..self.outputs())
                 .map(|k| {
                     (k * self.width..(k + 1) * self.width).fold(Wide::ZERO, |sum, i| {
                         sum.wrapping_add(&a[self.left[i]].wrapping_mul(&b[self.right[i]]))

@@ -5,6 +5,7 @@ use super::message::{self, Operation};
 use crate::error::{Error, Result};
 use crate::modular::Residues;
 use crate::paillier::PublicKey;
+use crate::parallel::Process;
 use crate::tensor::EncryptedTensor;
 use crate::wire::Reader;
 use std::fmt;
@@ -93,8 +94,12 @@ impl Question {
 /// [`Call::resume`], until that says [`Step::Done`].
 ///
 /// The first failure is final, and leaves P1 and its tensors as they were.
+///
+/// A call belongs to the process that began it. If that process forks, a reply is taken there and refused in the
+/// child: two processes that both went on would use the same masks and garble the same circuit twice.
 pub struct Call<T = Vec<EncryptedTensor>> {
     state: State<T>,
+    process: Process,
     masked: u64,
     peer_operations: u64,
 }
@@ -119,6 +124,7 @@ impl<T: 'static> Call<T> {
         Self {
             masked: question.masked,
             state: State::Waiting(question),
+            process: Process::current(),
             peer_operations: 0,
         }
     }
@@ -127,6 +133,7 @@ impl<T: 'static> Call<T> {
     pub(super) fn finished(results: T) -> Self {
         Self {
             state: State::Done(results),
+            process: Process::current(),
             masked: 0,
             peer_operations: 0,
         }
@@ -160,7 +167,7 @@ impl<T: 'static> Call<T> {
     ///
     /// # Errors
     /// [`Error::Malformed`], [`Error::KeyMismatch`] for a reply that does not fit;
-    /// [`Error::Finished`] when no reply is expected.
+    /// [`Error::Finished`] when no reply is expected, or in a process that was forked since the call began.
     pub fn resume(&mut self, reply: &[u8]) -> Result<Step> {
         let question = match std::mem::replace(&mut self.state, State::Failed) {
             State::Waiting(question) => question,
@@ -170,6 +177,13 @@ impl<T: 'static> Call<T> {
                 unreachable!("only waiting calls have a request");
             }
         };
+        if !self.process.is_current() {
+            return Err(Error::Finished(
+                "this process was forked while the call waited for its reply; the parent goes on with it, \
+                 start the operation again here"
+                    .into(),
+            ));
+        }
         let (operations, mut reader) =
             message::read_reply(reply, &question.request, question.operation, &question.key)?;
         self.peer_operations = self.peer_operations.saturating_add(operations);
@@ -236,6 +250,7 @@ impl<T: 'static> Call<T> {
         };
         Ok(Call {
             state,
+            process: self.process,
             masked: self.masked,
             peer_operations: self.peer_operations,
         })

@@ -27,10 +27,10 @@ mod parties;
 use super::transfer::Nonce;
 use super::wide::Wide;
 use crate::error::{Error, Result};
+use crate::parallel;
 use crate::random::Random;
 use hash::Keys;
 use parties::{Evaluator, Garbler};
-use rayon::prelude::*;
 use std::array::from_fn;
 use zeroize::Zeroizing;
 
@@ -161,9 +161,8 @@ impl Circuit {
         let keys = Keys::new(nonces);
         let mut message = vec![0; self.message_len()];
         let mut fresh = Zeroizing::new(vec![false; self.count]);
-        message
-            .par_chunks_mut(LANES * self.value_len())
-            .zip(fresh.par_chunks_mut(LANES))
+        parallel::chunks_mut(&mut message, LANES * self.value_len())
+            .zip(parallel::chunks_mut(&mut fresh, LANES))
             .enumerate()
             .for_each(|(group, (message, fresh))| {
                 let first = group * LANES;
@@ -204,10 +203,9 @@ impl Circuit {
         let keys = Keys::new(nonces);
         let mut values = Zeroizing::new(vec![Wide::ZERO; self.count]);
         let mut shares = Zeroizing::new(vec![false; self.count]);
-        message
-            .par_chunks(LANES * self.value_len())
-            .zip(values.par_chunks_mut(LANES))
-            .zip(shares.par_chunks_mut(LANES))
+        parallel::chunks(message, LANES * self.value_len())
+            .zip(parallel::chunks_mut(&mut values, LANES))
+            .zip(parallel::chunks_mut(&mut shares, LANES))
             .enumerate()
             .for_each(|(group, ((message, values), shares))| {
                 let first = group * LANES;

@@ -128,12 +128,12 @@ pub fn read_packed(r: &mut Reader<'_>, key: &PublicKey) -> Result<Packed> {
     })
 }
 
-/// Skips a masked group: its lines and values in a line.
-pub fn skip_packed(r: &mut Reader<'_>, key: &PublicKey) -> Result<[usize; 2]> {
+/// Skips a masked group: its layout.
+pub fn skip_packed(r: &mut Reader<'_>, key: &PublicKey) -> Result<Slots> {
     let (slots, _) = read_layout(r, key)?;
     let width = key.ring().modulus().width();
     r.take(slots.packs().saturating_mul(width).saturating_mul(8))?;
-    Ok(slots.dimensions())
+    Ok(slots)
 }
 
 /// Reads `count` ciphertexts, each a unit below N².

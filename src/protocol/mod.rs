@@ -31,7 +31,8 @@
 //! operations 1, 2, 3 and 6 is the u64 number of ciphertexts, and these, one value each, in the order that the
 //! operation defines.
 //!
-//! Limits: 2^24 values and 2^24 ciphertexts in a reply, 2^26 terms of a matrix product, slots of 386 bits, products of 500 bits.
+//! Limits: 2^24 values and 2^24 ciphertexts in a reply, 2^26 terms of a matrix product, slots of 386 bits, products of 500 bits;
+//! and those of [`P2Limits`] on P2's memory.
 
 #![forbid(unsafe_code)]
 
@@ -39,6 +40,7 @@ mod bilinear;
 mod call;
 mod divide;
 mod garble;
+mod limits;
 mod masking;
 mod message;
 mod p1;
@@ -51,6 +53,7 @@ mod transfer;
 mod wide;
 
 pub use call::{Call, Step};
+pub use limits::P2Limits;
 pub use message::Operation;
 pub use p1::P1;
 pub(crate) use p2::MAX_SLOT_BITS;

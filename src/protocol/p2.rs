@@ -1,8 +1,10 @@
 //! P2, the key server: answers requests, one at a time or many at once, and remembers nothing.
 
+use super::limits::P2Limits;
 use super::message::{self, Operation};
 use super::shared::seal::{Sealer, Seals};
 use super::shared::{Answering, convert, gate, open, products, setup};
+use super::summary::Summary;
 use super::{bilinear, divide};
 use crate::error::Result;
 use crate::paillier::{Encrypt, PrivateKey, PublicKey};
@@ -32,16 +34,28 @@ pub struct P2 {
     key: PrivateKey,
     sealer: Sealer,
     random: Random,
+    limits: P2Limits,
 }
 
 impl P2 {
-    /// P2 for one key.
+    /// P2 for one key, within the usual limits.
     pub fn new(key: PrivateKey) -> Self {
+        Self::with_limits(key, P2Limits::default())
+    }
+
+    /// P2 for one key. A request that would take more than `limits` is refused before any work is done.
+    pub fn with_limits(key: PrivateKey, limits: P2Limits) -> Self {
         Self {
             sealer: Sealer::new(&key),
             key,
             random: Random::os(),
+            limits,
         }
+    }
+
+    /// What a request may take.
+    pub fn limits(&self) -> P2Limits {
+        self.limits
     }
 
     /// The public half of its key.
@@ -64,9 +78,10 @@ impl P2 {
     /// connects: what P2 seals for P1's keeping is for this client, and refused where another one quotes it.
     ///
     /// # Errors
-    /// [`crate::Error::Malformed`], [`crate::Error::Limit`] for bytes that are no request;
-    /// [`crate::Error::KeyMismatch`] for another key's.
+    /// [`crate::Error::Malformed`] for bytes that are no request; [`crate::Error::Limit`] for these, and for a
+    /// request that takes more than the [`P2Limits`]; [`crate::Error::KeyMismatch`] for another key's.
     pub fn answer_for(&self, client: &[u8], request: &[u8]) -> Result<Vec<u8>> {
+        self.limits.check(&Summary::of(request, self.key())?)?;
         let before = self.key.operations();
         let (head, reader) = message::read_request(request, self.key())?;
         let operation = head.operation;

@@ -1,6 +1,7 @@
 //! What a request says about itself: for a server that has to judge it before it answers it, and to
 //! record it afterwards. It needs no private key, reads sizes alone and copies nothing.
 
+use super::limits::working_bytes;
 use super::message::{self, CHECK_BYTES, Head, Operation};
 use super::shared::sizes::{Sizes, sizes};
 use crate::error::Result;
@@ -26,6 +27,8 @@ pub struct Summary {
     pub answers: u64,
     /// Bytes of the reply, at most.
     pub reply_bytes: u64,
+    /// Bytes that P2 works in, at most: see [`super::P2Limits::working_bytes`].
+    pub working_bytes: u64,
 }
 
 impl Summary {
@@ -36,11 +39,7 @@ impl Summary {
     /// [`crate::Error::Malformed`], [`crate::Error::Limit`], [`crate::Error::KeyMismatch`].
     pub fn of(request: &[u8], key: &PublicKey) -> Result<Self> {
         let (Head { operation, .. }, mut reader) = message::read_request(request, key)?;
-        let Sizes {
-            groups,
-            ciphertexts,
-            other_bytes,
-        } = match operation {
+        let sizes = match operation {
             Operation::Share
             | Operation::Products
             | Operation::Gate
@@ -50,11 +49,14 @@ impl Summary {
         };
         reader.finish()?;
         let width = key.ring().modulus().width() as u64 * 8;
+        let ciphertexts = sizes.ciphertexts.saturating_mul(width);
+        let reply_bytes = (REPLY_FRAME_BYTES + sizes.other_bytes).saturating_add(ciphertexts);
         Ok(Self {
             operation,
-            groups,
-            answers: ciphertexts,
-            reply_bytes: REPLY_FRAME_BYTES + ciphertexts.saturating_mul(width) + other_bytes,
+            answers: sizes.ciphertexts,
+            working_bytes: working_bytes(&sizes, request.len() as u64, key),
+            groups: sizes.groups,
+            reply_bytes,
         })
     }
 
@@ -78,20 +80,26 @@ fn basic_sizes(operation: Operation, reader: &mut Reader<'_>, key: &PublicKey) -
         }
         _ => 1,
     };
-    let groups: Vec<[usize; 2]> = (0..count)
-        .map(|_| message::skip_packed(reader, key))
-        .collect::<Result<_>>()?;
-    let product = |shape: Vec<usize>| shape.iter().map(|&d| d as u64).product();
-    let ciphertexts = match operation {
-        Operation::Multiply => product(broadcast_shapes(&shapes[0], &shapes[1])?),
-        Operation::Matmul => product(matmul_shape(&shapes[0], &shapes[1])?.output),
-        _ => size(&groups[0]),
+    let mut sizes = Sizes::default();
+    for _ in 0..count {
+        sizes.masked(&message::skip_packed(reader, key)?);
+    }
+    // Two shapes of 2^28 elements at most give 2^56 at most.
+    let product = |shape: &[usize]| shape.iter().map(|&d| d as u64).product::<u64>();
+    let (ciphertexts, terms) = match operation {
+        Operation::Multiply => {
+            let outputs = product(&broadcast_shapes(&shapes[0], &shapes[1])?);
+            (outputs, outputs)
+        }
+        Operation::Matmul => {
+            let shape = matmul_shape(&shapes[0], &shapes[1])?;
+            let outputs = product(&shape.output);
+            (outputs, outputs.saturating_mul(shape.p as u64))
+        }
+        _ => (size(&sizes.groups[0]), 0),
     };
-    Ok(Sizes {
-        groups,
-        ciphertexts,
-        other_bytes: 0,
-    })
+    (sizes.ciphertexts, sizes.results, sizes.terms) = (ciphertexts, ciphertexts, terms);
+    Ok(sizes)
 }
 
 fn size(group: &[usize; 2]) -> u64 {
@@ -128,6 +136,7 @@ impl Operation {
 mod tests {
     use super::*;
     use crate::error::Error;
+    use crate::parallel;
     use crate::protocol::Promise;
     use crate::random::Random;
     use crate::{
@@ -195,8 +204,7 @@ mod tests {
         let network = IntegerMlp::draw(config, None).unwrap();
         let mut network = network.encrypt(&key, &Random::os()).unwrap();
         // The size of parts that are opened ahead depends on the number of threads.
-        let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1);
-        one_thread.build().unwrap().install(|| {
+        parallel::alone(|| {
             network
                 .train_step(&session, &tensor(3), &tensor(2), 0.1)
                 .unwrap();

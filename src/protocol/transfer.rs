@@ -21,12 +21,12 @@
 //! follow each other without headers; bit j of a row is bit j mod 8 of byte ⌊j/8⌋.
 
 use crate::error::{Error, Result};
+use crate::parallel;
 use crate::random::Random;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use aes::{Aes128Enc, Block};
 use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
 use curve25519_dalek::scalar::Scalar;
-use rayon::prelude::*;
 use sha2::{Digest, Sha256, Sha512};
 use subtle::{Choice, ConditionallySelectable};
 use zeroize::Zeroizing;
@@ -66,7 +66,8 @@ impl Setup {
                 .collect::<Result<Vec<_>>>()?,
         );
         let base = base_point();
-        let points: Vec<_> = (scalars.par_iter().enumerate())
+        let points: Vec<_> = parallel::over(&*scalars)
+            .enumerate()
             .map(|(i, x)| {
                 let known = RistrettoPoint::mul_base(x);
                 let choice = Choice::from((*delta >> i) as u8 & 1);
@@ -82,7 +83,8 @@ impl Setup {
     pub fn finish(self, reply: &[u8]) -> Result<Sender> {
         check_length("the answer to the points", reply.len(), POINT)?;
         let r = decode_point(reply, 0)?;
-        let seeds = (self.scalars.par_iter().enumerate())
+        let seeds = parallel::over(&*self.scalars)
+            .enumerate()
             .map(|(i, x)| derive_seed(i, reply, &(x * r)))
             .collect();
         Ok(Sender {
@@ -99,7 +101,8 @@ pub fn answer_setup(points: &[u8], random: &Random) -> Result<(Vec<u8>, Seeds)> 
     let reply = RistrettoPoint::mul_base(&r).compress().to_bytes();
     let shared_base = Zeroizing::new(*r * base_point());
     let pairs = Zeroizing::new(
-        (points.par_chunks_exact(POINT).enumerate())
+        parallel::chunks(points, POINT)
+            .enumerate()
             .map(|(i, bytes)| {
                 let zero = *r * decode_point(bytes, i)?;
                 Ok([
@@ -146,7 +149,7 @@ impl Seeds {
     pub fn choose(&self, nonce: &Nonce, choices: &[bool]) -> Vec<u8> {
         let packed = pack(choices);
         let mut message = vec![0; message_len(choices.len())];
-        let rows = message.par_chunks_mut(choices.len().div_ceil(8).max(1));
+        let rows = parallel::chunks_mut(&mut message, choices.len().div_ceil(8).max(1));
         rows.enumerate().for_each(|(i, row)| {
             let streams = [&self.zero[i], &self.one[i]].map(|seed| Stream::new(seed, nonce));
             let mut pads = Zeroizing::new([[0; TILE]; 2]);
@@ -216,7 +219,7 @@ fn columns(
 ) -> Zeroizing<Vec<u128>> {
     let streams: Vec<_> = seeds.iter().map(|s| Stream::new(s, nonce)).collect();
     let mut labels = Zeroizing::new(vec![0u128; count]);
-    let tiles = labels.par_chunks_mut(ROWS * TILE).enumerate();
+    let tiles = parallel::chunks_mut(&mut labels, ROWS * TILE).enumerate();
     tiles.for_each(|(tile, labels)| {
         let blocks = labels.len().div_ceil(ROWS);
         let mut matrices = Zeroizing::new(vec![[0u128; ROWS]; blocks]);

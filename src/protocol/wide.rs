@@ -32,19 +32,6 @@ pub fn from_i128(x: i128) -> Wide {
     Wide::from_words(words)
 }
 
-/// The smallest b with every |x| < 2^b (2^b itself where x = −2^b).
-pub fn magnitude_bits(values: &[Wide]) -> u32 {
-    let mut any = [0u64; LIMBS];
-    for x in values {
-        let sign = u64::from(is_negative(x)).wrapping_neg();
-        for (all, word) in any.iter_mut().zip(x.as_words()) {
-            *all |= word ^ sign;
-        }
-    }
-    let used = any.iter().rposition(|&w| w != 0);
-    used.map_or(0, |i| 64 * i as u32 + 64 - any[i].leading_zeros())
-}
-
 /// 2^bits.
 pub fn power_of_two(bits: u32) -> Wide {
     Wide::ONE.shl_vartime(bits)

@@ -8,12 +8,11 @@ use std::ops::{AddAssign, Mul};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rayon::prelude::*;
-
 use super::arithmetic::rounded;
 use super::{Arithmetic, Division};
 use crate::error::{Error, Result};
 use crate::fixed::{MAX_BOUND, RoundingKey, floor_divide, unravel};
+use crate::parallel;
 use crate::record::{Record, RoundingCall};
 use crate::tensor::{IntegerTensor, Integers, MatmulShape, Meta, broadcast_shapes, matmul_shape};
 
@@ -169,9 +168,8 @@ where
             .zip(a.chunks_exact(p))
             .for_each(fill);
     } else {
-        product
-            .par_chunks_exact_mut(q)
-            .zip(a.par_chunks_exact(p))
+        parallel::chunks_mut(&mut product, q)
+            .zip(parallel::chunks(a, p))
             .for_each(fill);
     }
     product

@@ -69,25 +69,42 @@ impl Store {
         }
     }
 
-    /// Fresh encryptions. Plaintexts beyond ±N/2 wrap under a small key, which is noted, and are
-    /// refused under others.
+    /// Fresh encryptions of numbers that the caller has. Those beyond ±N/2 wrap under a small key, which is noted,
+    /// and are refused under others.
     pub(super) fn seal(&self, key: &StoreKey, values: &[Integer]) -> Result<Vec<i64>> {
         let n = key.modulus();
         let half = Integer::from(&n >> 1);
-        let outside = |v: &Integer| v.cmp_abs(&half).is_gt();
+        if let (false, Some(value)) = (
+            matches!(key.kind, Kind::Small(_)),
+            values.iter().find(|v| v.cmp_abs(&half).is_gt()),
+        ) {
+            return Err(Error::Bound {
+                what: "a plaintext",
+                needed: value.significant_bits() + 1,
+                limit: n.significant_bits() - 1,
+            });
+        }
+        self.seal_results(key, values)
+    }
+
+    /// Fresh encryptions of what was computed from plaintexts. Numbers beyond ±N/2 wrap under every key, which is
+    /// noted here and nowhere else: an error would tell whoever asked something about plaintexts.
+    pub(super) fn seal_results(&self, key: &StoreKey, values: &[Integer]) -> Result<Vec<i64>> {
+        let n = key.modulus();
+        let half = Integer::from(&n >> 1);
+        let wrapped = values.iter().filter(|v| v.cmp_abs(&half).is_gt()).count();
+        self.wrapped.fetch_add(wrapped as u64, Ordering::Relaxed);
         let batch = match &key.kind {
             Kind::Small(small) => {
-                let wrapped = values.iter().filter(|v| outside(v)).count();
-                self.wrapped.fetch_add(wrapped as u64, Ordering::Relaxed);
                 let encrypt = |v: &Integer| small.encrypt(v, &self.random);
                 Batch::Small(*small, values.iter().map(encrypt).collect::<Result<_>>()?)
             }
             Kind::Public(public) => {
-                let rows = residues(values, &n, outside)?;
+                let rows = residues(values, &n);
                 Batch::Large(public.clone(), public.encrypt(&rows, &self.random)?)
             }
             Kind::Private(private) => {
-                let rows = residues(values, &n, outside)?;
+                let rows = residues(values, &n);
                 let encrypted = private.encrypt(&rows, &self.random)?;
                 Batch::Large(private.public().clone(), encrypted)
             }
@@ -232,16 +249,9 @@ fn large_power(key: &PublicKey, bases: &Residues, exponents: &[Integer]) -> Resu
 }
 
 /// Plaintexts modulo N.
-fn residues(values: &[Integer], n: &Integer, outside: impl Fn(&Integer) -> bool) -> Result<Limbs> {
-    if let Some(value) = values.iter().find(|v| outside(v)) {
-        return Err(Error::Bound {
-            what: "a plaintext",
-            needed: value.significant_bits() + 1,
-            limit: n.significant_bits() - 1,
-        });
-    }
+fn residues(values: &[Integer], n: &Integer) -> Limbs {
     let reduced: Vec<Integer> = values.iter().map(|v| v.rem_euc(n).into()).collect();
-    Ok(limbs(&reduced, n.significant_digits::<u64>()))
+    limbs(&reduced, n.significant_digits::<u64>())
 }
 
 fn limbs(values: &[Integer], width: usize) -> Limbs {

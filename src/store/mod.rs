@@ -11,7 +11,10 @@
 //! ([`Store::mark`], [`Store::sweep`]); how they are found is the host's business.
 //!
 //! This layer computes what it is asked to, for both parties in one process, with the masks that the
-//! caller chose: the protocols with all their guarantees are in [`crate::protocol`].
+//! caller chose: the protocols with all their guarantees are in [`crate::protocol`]. Here the time of a function
+//! depends on numbers that are encrypted, decrypted, added or multiplied with (they are GMP's integers of any size; exponents
+//! of up to 120 bits are faster), and under small keys on everything. Decryption and encryption under other keys are those of
+//! [`crate::paillier`]. No error depends on a plaintext, except that numbers which do not fit are not encrypted.
 
 mod batch;
 mod key;
@@ -93,8 +96,8 @@ impl Store {
         self.slots().unpin(word)
     }
 
-    /// How many plaintexts did not fit (−N/2, N/2) of a small key since this was last asked. They
-    /// wrapped modulo N; under other keys they are errors.
+    /// How many plaintexts did not fit (−N/2, N/2) since this was last asked, and wrapped modulo N: results of P2,
+    /// and numbers that were encrypted under a small key (under others these are errors). It is for P2 alone.
     pub fn take_wrapped(&self) -> u64 {
         self.wrapped.swap(0, Ordering::Relaxed)
     }

@@ -76,15 +76,15 @@ impl Store {
     /// P2's half of a product: E(⌊x_i · y_i / q⌋).
     ///
     /// # Errors
-    /// Those of words; [`Error::Shape`]; [`Error::InvalidArgument`] for q = 0; [`Error::Bound`] for
-    /// a product beyond ±N/2.
+    /// Those of words; [`Error::Shape`]; [`Error::InvalidArgument`] for q = 0. None for a product beyond ±N/2: it
+    /// wraps, see [`Store::take_wrapped`].
     pub fn p2_multiply(&self, key: &StoreKey, x: &[i64], y: &[i64], q: u64) -> Result<Vec<i64>> {
         let len = common(x.len(), y.len())?;
         let q = divisor(q)?;
         let (x, y) = (self.open(key, x)?, self.open(key, y)?);
         let pairs = x.iter().cycle().zip(y.iter().cycle()).take(len);
         let products: Vec<_> = pairs.map(|(x, y)| scaled_product(x, y, &q)).collect();
-        self.seal(key, &products)
+        self.seal_results(key, &products)
     }
 
     /// E(y_i)^x_i, x decrypted. Errors as [`Store::p2_multiply`].
@@ -123,7 +123,7 @@ impl Store {
         };
         let entries = (0..m).flat_map(|i| (0..n).map(move |j| (i, j)));
         let sums: Vec<_> = entries.map(|(i, j)| entry(i, j)).collect();
-        self.seal(key, &sums)
+        self.seal_results(key, &sums)
     }
 
     /// P2's sum of every `width` elements, decrypted and encrypted again.
@@ -137,7 +137,7 @@ impl Store {
             .chunks_exact(width)
             .map(|row| row.iter().sum())
             .collect();
-        self.seal(key, &sums)
+        self.seal_results(key, &sums)
     }
 
     /// P1's half of a product: E(m_i − r_a·a_i − r_b·b_i − r_a·r_b). The masks are a single number

@@ -244,6 +244,7 @@ int main() {
   NULLS(smlp_call_resume, call, data, 40, &flag);
   NULLS(smlp_call_result, call, 0, &out);
   NULLS(smlp_p2_new, private_key, &out_p2);
+  NULLS(smlp_p2_new_with_limits, private_key, 0, 0, &out_p2);
   NULLS(smlp_p2_answer, p2, data, 40, &bytes);
   NULLS(smlp_p2_answer_for, p2, data, 5, data, 40, &bytes);
 

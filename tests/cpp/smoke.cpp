@@ -114,6 +114,17 @@ void protocols(const smlp::PrivateKey& key) {
   REQUIRE(call.result(0).decrypt(key).to_int64s() == Integers({3, 0, 0, 7}));
   REQUIRE(call.result(1).decrypt(key).to_int64s() == Integers({1, 0, 1, 1}));
 
+  const smlp::Call product = p1.multiply(x, x);
+  for (const smlp::P2& limited : {smlp::P2{key, 100}, smlp::P2{key, 0, 100}}) {
+    try {
+      limited.answer(product.request());
+      REQUIRE(false);
+    } catch (const smlp::Error& error) {
+      REQUIRE(error.status() == SMLP_LIMIT);
+      REQUIRE(std::string(error.what()).find("smaller batches") != std::string::npos);
+    }
+  }
+
   int exchanges = 0;
   // The transport is gone when the session is used: what it calls is not.
   const smlp::Session sessions[] = {

@@ -326,3 +326,34 @@ fn two_hundred_connections_at_once() {
             .all(|name| metrics.contains(&format!("\nsmlp_{name} 0\n")))
     });
 }
+
+/// An outer product, whose few ciphertexts ask for very many.
+#[test]
+fn small_requests_for_large_replies() {
+    let scene = Scene::local("amplification");
+    let (server, neighbour) = with_a_neighbour(&scene, "reply_bytes = 2000000");
+    let ask = |values: usize| {
+        let operand = |shape: [usize; 2]| {
+            let clear = IntegerTensor::from_i64(&shape, &vec![3; values], Some(8)).unwrap();
+            EncryptedTensor::encrypt(&clear, &scene.key, &Random::os()).unwrap()
+        };
+        let p1 = P1::new(scene.key.public().clone(), 40).unwrap();
+        let call = p1.multiply(&operand([values, 1]), &operand([1, values]));
+        call.unwrap().request().unwrap().to_vec()
+    };
+    let before = server.memory();
+    let request = ask(1000);
+    assert!(request.len() < 100_000);
+    for _ in 0..20 {
+        let error = neighbour.exchange(&request).unwrap_err();
+        assert!(matches!(error, Error::Refused(_)), "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains("128000058") && text.contains("2000000") && text.contains("reply_bytes"),
+            "{text}"
+        );
+    }
+    let grown = server.memory().saturating_sub(before);
+    assert!(grown < 20, "{grown} MiB for requests that were refused");
+    assert!(neighbour.exchange(&ask(100)).unwrap().len() < 2_000_000);
+}

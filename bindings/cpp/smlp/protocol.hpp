@@ -93,7 +93,13 @@ class P1 {
 /// The key server: answers P1's masked questions. Keeps no state between answers.
 class P2 {
  public:
-  explicit P2(const PrivateKey& key) : handle_(detail::output<smlp_p2*>(smlp_p2_new, key.get())) {}
+  /// A request that would take more memory is refused with SMLP_LIMIT before any work is done.
+  /// `reply_bytes`: of a reply, 0 for 256 MiB; `working_bytes`: what P2 works in until the reply is
+  /// written, 0 for 1 GiB.
+  explicit P2(const PrivateKey& key, std::uint64_t reply_bytes = 0,
+              std::uint64_t working_bytes = 0)
+      : handle_(detail::output<smlp_p2*>(smlp_p2_new_with_limits, key.get(), reply_bytes,
+                                         working_bytes)) {}
 
   /// To a P1 in the same hands.
   Bytes answer(ByteView request) const {

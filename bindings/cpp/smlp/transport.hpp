@@ -56,7 +56,8 @@ class Transport {
   }
 #ifdef SMLP_NET
   /// P2 on another machine, over gRPC with mutual TLS. One of the servers has to answer now; later
-  /// on, what gets no answer is asked again, there or at a replica, until the deadline.
+  /// on, what gets no answer is asked again, there or at a replica, until the deadline. In a process
+  /// that is forked after this every exchange throws at once: connect anew there.
   static Transport connect(const NetworkOptions& options) {
     std::string addresses;
     for (const std::string& address : options.addresses) {

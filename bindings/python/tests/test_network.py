@@ -110,3 +110,23 @@ def test_refusals(server):
     assert time.monotonic() - began < 5
     with pytest.raises(smlp.InvalidArgumentError, match="host:port"):
         connect((["https://x:1", address], folder))
+
+
+@needs_network
+def test_a_forked_process_connects_anew(key, server):
+    session = smlp.Session(smlp.P1(key.public, 40), connect(server))
+    x = smlp.encrypt(key.public, np.array([1, -2]))
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            with pytest.raises(smlp.TransportError, match=r"forked .* connect anew"):
+                session.relu(x)
+            del session
+            again = smlp.Session(smlp.P1(key.public, 40), connect(server))
+            assert list(again.relu(x).decrypt(key.private)) == [1, 0]
+            code = 0
+        finally:
+            os._exit(code)
+    assert list(session.relu(x).decrypt(key.private)) == [1, 0]
+    assert os.waitpid(pid, 0)[1] == 0

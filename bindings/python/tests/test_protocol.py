@@ -246,3 +246,17 @@ def test_exceptions_stay_in_their_thread(key, p1, p2):
     for thread in threads:
         thread.join()
     assert results == {"good": [5], "bad": "ValueError('only here')"}
+
+
+def test_p2_takes_no_more_memory_than_it_may(key, p1):
+    column = smlp.encrypt(key.public, np.ones((200, 1), dtype=np.int64))
+    call = p1.multiply(column, column.reshape(1, 200))
+    small = smlp.P2(key.private, reply_bytes=1_000_000)
+    with pytest.raises(smlp.LimitError, match=r"reply_bytes.*5120058.*1000000"):
+        small.answer(call.request)
+    busy = smlp.P2(key.private, working_bytes=10_000_000)
+    with pytest.raises(smlp.LimitError, match=r"working_bytes.*10000000"):
+        busy.answer(call.request)
+    assert call.resume(smlp.P2(key.private).answer(call.request))
+    with pytest.raises(smlp.InvalidArgumentError, match="0 bytes"):
+        smlp.P2(key.private, reply_bytes=0)

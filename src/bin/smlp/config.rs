@@ -28,6 +28,8 @@ pub struct Config {
     #[serde(default)]
     clients: Vec<ClientConfig>,
     #[serde(default)]
+    revoked: Vec<String>,
+    #[serde(default)]
     limits: LimitsConfig,
 }
 
@@ -47,6 +49,8 @@ struct ClientConfig {
 struct LimitsConfig {
     request_bytes: Option<u64>,
     request_values: Option<u64>,
+    reply_bytes: Option<u64>,
+    working_bytes: Option<u64>,
     values_per_second: Option<u64>,
     calls_per_client: Option<usize>,
     computing: Option<usize>,
@@ -73,6 +77,11 @@ impl Config {
         here(&mut config.certificate);
         here(&mut config.certificate_key);
         here(&mut config.client_authorities);
+        for certificate in &mut config.revoked {
+            if certificate.parse::<Fingerprint>().is_err() {
+                *certificate = folder.join(&*certificate).display().to_string();
+            }
+        }
         for client in &mut config.clients {
             client.certificate.as_mut().map(here);
             for key in &mut client.keys {
@@ -101,7 +110,9 @@ impl Config {
 
     pub fn access(&self, keys: &KeyArguments) -> Result<Access> {
         let grants = self.clients.iter().map(|client| client.grant(keys));
-        Access::new(grants.collect::<Result<_>>()?)
+        let access = Access::new(grants.collect::<Result<_>>()?)?;
+        let revoked = self.revoked.iter().map(|text| revoked(text));
+        Ok(access.revoke(revoked.collect::<Result<Vec<_>>>()?))
     }
 
     pub fn limits(&self) -> Result<Limits> {
@@ -120,6 +131,8 @@ impl Config {
         Ok(Limits {
             request_bytes: config.request_bytes.unwrap_or(default.request_bytes),
             request_values: config.request_values.unwrap_or(default.request_values),
+            reply_bytes: config.reply_bytes.unwrap_or(default.reply_bytes),
+            working_bytes: config.working_bytes.unwrap_or(default.working_bytes),
             values_per_second: config
                 .values_per_second
                 .unwrap_or(default.values_per_second),
@@ -173,6 +186,15 @@ impl ClientConfig {
             keys,
         })
     }
+}
+
+/// A fingerprint, or the file of a certificate.
+fn revoked(text: &str) -> Result<Fingerprint> {
+    if let Ok(fingerprint) = text.parse() {
+        return Ok(fingerprint);
+    }
+    let path = Path::new(text);
+    Fingerprint::of_pem(&files::read(path)?).map_err(|e| files::in_file(path, e))
 }
 
 /// An id in hexadecimal, or the file of a public key.

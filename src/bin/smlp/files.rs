@@ -49,7 +49,7 @@ impl AnyKey {
 }
 
 /// How keys are read.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct KeyArguments {
     /// Accept keys below 2048 bits: for tests and teaching, never for data.
     #[arg(long, global = true)]

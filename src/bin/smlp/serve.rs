@@ -17,7 +17,7 @@ use crate::outcome::Outcome;
 
 /// Be P2: answer the masked questions of the clients that a configuration file lists.
 ///
-/// SIGTERM and SIGINT end it gracefully. It keeps no state, so several servers with the same keys are replicas.
+/// SIGTERM and SIGINT end it gracefully; SIGHUP makes it read its clients and revoked certificates anew, and nothing else. It keeps no state, so several servers with the same keys are replicas.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -64,6 +64,8 @@ pub fn run(arguments: Arguments) -> Result<Outcome> {
     let mut options = ServerOptions::new(config.identity()?, keys, access)
         .limits(config.limits()?)
         .stop_on_signals();
+    let (file, public) = (path.clone(), arguments.keys.clone());
+    options = options.reload_on_hangup(move || Config::load(&file)?.access(&public));
     if let Some(address) = config.metrics {
         options = options.metrics(address);
     }

@@ -28,7 +28,7 @@ use rug::Integer;
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
 use wanted::Wanted;
 use zeroize::Zeroizing;
 
@@ -120,17 +120,28 @@ impl<F: Form> IfmaRing<F> {
 
     /// Runs `body` with buffers whose contents are arbitrary.
     fn with_scratch<T>(&self, body: impl FnOnce(&mut Scratch) -> T) -> T {
-        // Buffers hold nothing that a panic could leave half done.
-        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = idle().pop();
+        let waiting = self.idle().and_then(|mut idle| idle.pop());
         let mut scratch = waiting.unwrap_or_else(|| Scratch {
             result: Vectors::zeros(self.form.limbs()),
             selected: Vectors::zeros(TOGETHER * self.form.limbs()),
             internal: Vectors::zeros(self.form.scratch()),
         });
         let out = body(&mut scratch);
-        idle().push(scratch);
+        if let Some(mut idle) = self.idle() {
+            idle.push(scratch);
+        }
         out
+    }
+
+    /// The buffers, unless another thread takes or returns one just now: to make new ones is better than to
+    /// wait, and where the process was forked meanwhile, that thread never ends.
+    fn idle(&self) -> Option<MutexGuard<'_, Vec<Scratch>>> {
+        match self.idle.try_lock() {
+            Ok(idle) => Some(idle),
+            // Buffers hold nothing that a panic could leave half done.
+            Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// `x ← x^(2^times)`, while a look-up goes on.

@@ -1,6 +1,7 @@
 //! The plugin's objects behind Rust types: calls become results, handles free themselves.
 
 use super::table::{self, DEVICE_FAILED, Evaluation, OK, OUT_OF_MEMORY, Table};
+use crate::parallel::Process;
 use std::ffi::{c_char, c_void};
 use std::fmt;
 use std::ptr::{null, null_mut};
@@ -19,6 +20,8 @@ pub struct Refusal {
 #[derive(Debug, Clone, Copy)]
 pub struct Plugin {
     table: &'static Table,
+    /// The device's driver does not survive a fork: it may be called here only.
+    process: Process,
 }
 
 /// Whether the device has failed: then it is not asked again.
@@ -26,11 +29,18 @@ static FAILED: AtomicBool = AtomicBool::new(false);
 
 impl Plugin {
     pub fn new(table: &'static Table) -> Self {
-        Self { table }
+        let process = Process::current();
+        Self { table, process }
     }
 
+    /// Whether it may be called: the device has not failed, and is this process's.
     pub fn alive(&self) -> bool {
-        !FAILED.load(Ordering::Relaxed)
+        !FAILED.load(Ordering::Relaxed) && !self.was_left_behind()
+    }
+
+    /// Whether this process was forked from the one that opened the device.
+    pub fn was_left_behind(&self) -> bool {
+        !self.process.is_current()
     }
 
     pub fn describe(&self) -> String {
@@ -93,6 +103,9 @@ unsafe impl Sync for RingHandle {}
 
 impl Drop for RingHandle {
     fn drop(&mut self) {
+        if self.plugin.was_left_behind() {
+            return;
+        }
         // SAFETY: made by the plugin; its blocks hold the ring, so none is left.
         unsafe { (self.plugin.table.ring_free)(self.handle) }
     }
@@ -115,6 +128,9 @@ unsafe impl Sync for DeviceBlock {}
 
 impl Drop for DeviceBlock {
     fn drop(&mut self) {
+        if self.ring.0.plugin.was_left_behind() {
+            return;
+        }
         // SAFETY: made by the plugin, freed once.
         unsafe { (self.ring.table().block_free)(self.handle) }
     }

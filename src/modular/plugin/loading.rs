@@ -16,6 +16,10 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 const FILE: &str = "libsmlp_cuda.so";
 
+/// What a child learns, whose work the CPU does.
+const FORKED: &str = "cuda: not used: this process was forked from one that had opened the device already, which \
+    no device survives; the CPU computes. Start processes with spawn, or fork before the first use of this library";
+
 /// What went wrong after loading: the first failure, and how many batches found too little memory.
 static FAILURE: Mutex<Option<String>> = Mutex::new(None);
 static TOO_LARGE: AtomicU64 = AtomicU64::new(0);
@@ -39,6 +43,7 @@ pub fn loaded() -> &'static Result<Accelerator, String> {
 pub fn report() -> String {
     match loaded() {
         Err(reason) => format!("cuda: not used: {reason}"),
+        Ok(accelerator) if accelerator.0.was_left_behind() => FORKED.to_owned(),
         Ok(accelerator) => {
             let failure = FAILURE.lock().unwrap_or_else(PoisonError::into_inner);
             let mut text = format!("cuda: {}", accelerator.0.describe());

@@ -12,7 +12,8 @@
 //! **Nothing is lost.** Every result of the device is fetched at once and stays on the host too, so
 //! that a device that fails, or has no memory left, costs time and nothing else: the CPU computes
 //! what the device did not. What is on the device is a copy that saves sending it again. Tables are
-//! the exception; they are made again from their bases.
+//! the exception; they are made again from their bases. A process that was forked from the one that opened the
+//! device does without it in the same way, and never calls the plugin, not even to free something.
 //!
 //! Small batches are computed on the CPU, by the best backend there is.
 
@@ -36,6 +37,11 @@ impl Accelerator {
     /// The backend, if there is a plugin with a device.
     pub fn detect() -> Option<&'static Self> {
         loading::loaded().as_ref().ok()
+    }
+
+    /// Whether this process was forked from the one that opened the device.
+    pub fn was_left_behind(&self) -> bool {
+        self.0.was_left_behind()
     }
 }
 

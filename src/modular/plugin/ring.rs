@@ -5,6 +5,7 @@ use super::numbers::{Held, Numbers, Powers};
 use super::table;
 use crate::modular::program::{self, EMPTY, Program, Reading, Rows, Tables};
 use crate::modular::{Block, Modulus, Residues, Ring, add_shifted, integer_from_limbs, limbs_of};
+use crate::parallel;
 use rug::Integer;
 use std::fmt;
 use std::ops::Range;
@@ -21,9 +22,9 @@ pub fn on_device(
     cpu: Arc<dyn Ring>,
 ) -> Arc<dyn Ring> {
     let bits = root.bits();
-    let made = plugin
-        .height(bits)
-        .filter(|_| plugin.alive())
+    let alive = plugin.alive().then_some(plugin);
+    let made = alive
+        .and_then(|plugin| plugin.height(bits))
         .and_then(|height| {
             let form = if square { table::NADIC } else { table::PLAIN };
             plugin
@@ -36,7 +37,7 @@ pub fn on_device(
             // A GPU takes about as long for one number as for as many as fill it, and a CPU's core
             // makes a product in a twentieth of that time: below, the cores are faster.
             // (An estimate: this has not been measured on a GPU yet.)
-            smallest: (plugin.multiprocessors() * rayon::current_num_threads() / 8).max(1),
+            smallest: (plugin.multiprocessors() * parallel::threads() / 8).max(1),
             // Sixteen warps a multiprocessor, four numbers a warp.
             full: 64 * plugin.multiprocessors(),
             plugin: *plugin,

@@ -8,6 +8,7 @@ use crate::fixed::bounds::ceil_log2;
 use crate::modular::exponentiation::{Exponents, multi_power};
 use crate::modular::{Limbs, Residues, Ring};
 use crate::paillier::Slots;
+use crate::parallel;
 use crate::protocol::masking::{Masker, RandomPart};
 use crate::protocol::profile::{Phase, measure};
 use crate::protocol::wide::Wide;
@@ -165,7 +166,7 @@ fn values_in(all: &[Wide], slots: &Slots, part: &Slots, first: usize) -> Zeroizi
 fn smallest_part(ring: &dyn Ring) -> usize {
     match ring.whole() {
         true => usize::MAX,
-        false => (ring.lanes() * rayon::current_num_threads()).max(SMALLEST_PART),
+        false => (ring.lanes() * parallel::threads()).max(SMALLEST_PART),
     }
 }
 

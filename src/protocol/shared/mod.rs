@@ -166,19 +166,24 @@ fn write_share(w: &mut Writer, share: &Share) {
 
 /// P2: the halves of values that P1 quotes.
 fn read_halves(r: &mut Reader<'_>, p2: &Answering<'_>) -> Result<Halves> {
+    Ok(read_halves_with_limbs(r, p2)?.0)
+}
+
+/// As [`read_halves`], and the limbs of a half, which are no secret.
+fn read_halves_with_limbs(r: &mut Reader<'_>, p2: &Answering<'_>) -> Result<(Halves, usize)> {
     read_share(r, p2, |per_line, limbs| Purpose::Halves { per_line, limbs })
 }
 
 /// P2: the halves of bits that P1 quotes.
 fn read_bits(r: &mut Reader<'_>, p2: &Answering<'_>) -> Result<Halves> {
-    read_share(r, p2, |per_line, _| Purpose::Bits { per_line })
+    Ok(read_share(r, p2, |per_line, _| Purpose::Bits { per_line })?.0)
 }
 
 fn read_share(
     r: &mut Reader<'_>,
     p2: &Answering<'_>,
     purpose: impl Fn(usize, usize) -> Purpose,
-) -> Result<Halves> {
+) -> Result<(Halves, usize)> {
     let (lines, per_line) = read_dimensions(r)?;
     let limbs = r.u32()? as usize;
     if limbs > wide::LIMBS {
@@ -195,11 +200,12 @@ fn read_share(
         }
         values.extend(plain.chunks_exact(8 * limbs).map(wide_from_bytes));
     }
-    Ok(Halves {
+    let halves = Halves {
         lines,
         per_line,
         values,
-    })
+    };
+    Ok((halves, limbs))
 }
 
 fn read_dimensions(r: &mut Reader<'_>) -> Result<(usize, usize)> {

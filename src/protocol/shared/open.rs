@@ -277,16 +277,15 @@ fn read_head(r: &mut Reader<'_>, key: &PublicKey) -> Result<(Place, Slots, u32)>
     Ok((place, slots.with_blocks(blocks), offset_bits))
 }
 
-/// Skips a part to be opened: its lines and values in a line, and the bytes of the answer to it.
-pub fn skip_part(r: &mut Reader<'_>, key: &PublicKey) -> Result<([usize; 2], u64)> {
+/// Skips a part to be opened: its layout, and the bytes of the answer to it.
+pub fn skip_part(r: &mut Reader<'_>, key: &PublicKey) -> Result<(Slots, u64)> {
     let (_, part, _) = read_head(r, key)?;
     skip_ciphertexts(r, key, &part)?;
-    Ok((part.dimensions(), sealed_bytes(&part) as u64))
+    Ok((part, sealed_bytes(&part) as u64))
 }
 
-/// Skips a term: the lines and values in a line of the whole, and of each part that is not opened
-/// yet.
-pub fn skip_term(r: &mut Reader<'_>, key: &PublicKey) -> Result<([usize; 2], Vec<[usize; 2]>)> {
+/// Skips a term: the layout of the whole, and of each part that is not opened yet.
+pub fn skip_term(r: &mut Reader<'_>, key: &PublicKey) -> Result<(Slots, Vec<Slots>)> {
     let (slots, _) = message::read_layout(r, key)?;
     let (mut masked, mut first) = (vec![], 0);
     while first < slots.packs_per_line() {
@@ -299,11 +298,11 @@ pub fn skip_term(r: &mut Reader<'_>, key: &PublicKey) -> Result<([usize; 2], Vec
             }
             false => {
                 skip_ciphertexts(r, key, &part)?;
-                masked.push(part.dimensions());
+                masked.push(part);
             }
         }
     }
-    Ok((slots.dimensions(), masked))
+    Ok((slots, masked))
 }
 
 fn skip_ciphertexts(r: &mut Reader<'_>, key: &PublicKey, part: &Slots) -> Result<()> {

@@ -4,14 +4,14 @@ use super::ahead::{Composer, Term};
 use super::cross::{CrossProducts, Prepared, work};
 use super::open::{Label, Which, read_term, values_of};
 use super::products::Item;
-use super::{Answering, Halves, Operand, read_halves, write_share};
+use super::{Answering, Halves, Operand, read_halves_with_limbs, write_share};
 use crate::error::{Error, Result};
 use crate::fixed::bounds::ceil_log2;
+use crate::parallel;
 use crate::protocol::masking::Masker;
 use crate::protocol::p2::{MAX_TERMS, MAX_VALUES};
 use crate::protocol::wide::{self, Wide};
 use crate::wire::{Reader, Writer};
-use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 /// A factor of a product: a shared matrix, as it is or transposed.
@@ -194,6 +194,7 @@ impl Product {
             &wide::from_rows(&left.masks),
             &wide::from_rows(&right.masks),
             [m, p, q],
+            left.share.mask_bits.max(right.share.mask_bits) < 64,
         );
         let offset_u = wide::power_of_two(widths.offset_u());
         let offset_v = wide::power_of_two(widths.offset_v());
@@ -244,27 +245,36 @@ impl Product {
     }
 }
 
-/// `out[i·q + j] = Σ_t a[t·m + i]·b[t·q + j]`.
-fn inner_products(a: &[Wide], b: &[Wide], [m, p, q]: [usize; 3]) -> Zeroizing<Vec<Wide>> {
-    // Where sums fit two limbs: masks of σ = 40 and small values.
-    let bits = [a, b].map(wide::magnitude_bits);
-    let narrow = bits.iter().all(|&b| b < 64) && bits[0] + bits[1] + ceil_log2(p) < 127;
-    let low = |x: &Wide| x.as_words()[0] as i64;
+/// `out[i·q + j] = Σ_t a[t·m + i]·b[t·q + j]`. `narrow`: every number is known to fit a signed limb. What the numbers
+/// are makes no difference to the time.
+fn inner_products(
+    a: &[Wide],
+    b: &[Wide],
+    [m, p, q]: [usize; 3],
+    narrow: bool,
+) -> Zeroizing<Vec<Wide>> {
+    let terms = |k: usize| (0..p).map(move |t| (&a[t * m + k / q], &b[t * q + k % q]));
     Zeroizing::new(
-        (0..m * q)
-            .into_par_iter()
-            .map(|k| {
-                let terms = (0..p).map(|t| (&a[t * m + k / q], &b[t * q + k % q]));
-                if narrow {
-                    let products = terms.map(|(x, y)| i128::from(low(x)) * i128::from(low(y)));
-                    return wide::from_i128(products.sum());
-                }
-                terms.fold(Wide::ZERO, |sum, (x, y)| {
+        parallel::over(0..m * q)
+            .map(|k| match narrow {
+                true => narrow_sum(terms(k)),
+                false => terms(k).fold(Wide::ZERO, |sum, (x, y)| {
                     sum.wrapping_add(&x.wrapping_mul(y))
-                })
+                }),
             })
             .collect(),
     )
+}
+
+/// Σ x·y of numbers of one signed limb, the two limbs of the products summed apart.
+fn narrow_sum<'a>(terms: impl Iterator<Item = (&'a Wide, &'a Wide)>) -> Wide {
+    let limb = |x: &Wide| i128::from(x.as_words()[0] as i64);
+    let (low, high) = terms.fold((0u128, 0i128), |(low, high), (x, y)| {
+        let product = limb(x) * limb(y);
+        (low + u128::from(product as u64), high + (product >> 64))
+    });
+    let high = wide::from_i128(high).shl_vartime(u64::BITS);
+    high.wrapping_add(&Wide::from_u128(low))
 }
 
 /// P2: the results of a product, still to be divided, and by what.
@@ -275,8 +285,10 @@ pub fn read_product(
     number: usize,
 ) -> Result<(Halves, u64)> {
     let mut factors = Vec::with_capacity(2);
+    let mut narrow = true;
     for lines_are_the_products in [true, false] {
-        let halves = read_halves(r, p2)?;
+        let (halves, limbs) = read_halves_with_limbs(r, p2)?;
+        narrow &= limbs == 1;
         let transposed = r.u16()? == 1;
         // Both as p lines: those of X are its columns.
         factors.push(match transposed == lines_are_the_products {
@@ -299,7 +311,7 @@ pub fn read_product(
     }
     check_size(m, p, q)?;
     // Products of absurdly wide numbers would wrap: garbage for the one who asked for it.
-    let mut values = inner_products(&x.values, &w.values, [m, p, q]);
+    let mut values = inner_products(&x.values, &w.values, [m, p, q], narrow);
     let [u, v] = values_of([&u, &v], p2)?;
     for (k, z) in values.iter_mut().enumerate() {
         *z = z
@@ -312,4 +324,38 @@ pub fn read_product(
         values,
     };
     Ok((halves, divisor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    #[test]
+    fn narrow_sums_are_the_wide_ones() {
+        let (m, p, q) = (3, 50, 2);
+        let random = |count: usize| -> Vec<Wide> {
+            let words = Random::os().limbs(count, 64).unwrap();
+            let extremes = [i64::MIN, i64::MAX, -1, 0];
+            (0..count)
+                .map(|i| *extremes.get(i / m).unwrap_or(&(words.row(i)[0] as i64)))
+                .map(|x| wide::from_i128(x.into()))
+                .collect()
+        };
+        for (a, b) in [
+            (random(m * p), random(p * q)),
+            (
+                vec![wide::from_i128(i64::MIN.into()); m * p],
+                vec![wide::from_i128(i64::MIN.into()); p * q],
+            ),
+            (
+                vec![wide::from_i128(i64::MIN.into()); m * p],
+                vec![wide::from_i128(i64::MAX.into()); p * q],
+            ),
+        ] {
+            let [narrow, general] =
+                [true, false].map(|narrow| inner_products(&a, &b, [m, p, q], narrow));
+            assert_eq!(*narrow, *general);
+        }
+    }
 }

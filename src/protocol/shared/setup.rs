@@ -10,6 +10,7 @@
 use super::Answering;
 use super::seal::Purpose;
 use crate::error::Result;
+use crate::parallel::{self, Process};
 use crate::protocol::call::Question;
 use crate::protocol::masking::Masker;
 use crate::protocol::message::Operation;
@@ -45,8 +46,8 @@ pub struct SetUps {
 #[derive(Debug, Default)]
 struct State {
     current: Option<Arc<Transfers>>,
-    /// Somebody makes one, and others wait for it.
-    making: bool,
+    /// A thread of this process makes one, and others wait for it.
+    making: Option<Process>,
 }
 
 impl State {
@@ -73,16 +74,17 @@ impl SetUps {
             if let Some(transfers) = state.usable() {
                 return Ok(transfers);
             }
-            if !state.making {
+            // A thread of the process that this one was forked from is not here.
+            if !state.making.is_some_and(Process::is_current) {
                 break;
             }
-            if rayon::current_thread_index().is_some() {
+            if parallel::is_worker() {
                 drop(state);
                 return make().map(|transfers| self.keep(transfers));
             }
             state = self.changed.wait(state).unwrap_or_else(|e| e.into_inner());
         }
-        state.making = true;
+        state.making = Some(Process::current());
         drop(state);
         let _turn = Turn(self);
         make().map(|transfers| self.keep(transfers))
@@ -106,7 +108,7 @@ struct Turn<'a>(&'a SetUps);
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.0.lock().making = false;
+        self.0.lock().making = None;
         self.0.changed.notify_all();
     }
 }
@@ -241,11 +243,9 @@ mod tests {
     #[test]
     fn workers_of_a_pool_do_not_wait() {
         let set_ups = SetUps::default();
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(1);
-        let pool = pool.build().unwrap();
         // Whoever makes the set-up waits for a worker that wants one, too.
         let made = set_ups.get_or_make(|| {
-            let inner = pool.install(|| set_ups.get_or_make(|| Ok(transfers())));
+            let inner = parallel::alone(|| set_ups.get_or_make(|| Ok(transfers())));
             assert!(Arc::ptr_eq(&inner?, &set_ups.get().unwrap()));
             Ok(transfers())
         });

@@ -5,7 +5,7 @@
 use super::seal::OVERHEAD;
 use super::{Delivery, limbs_for, open, read_dimensions};
 use crate::error::{Error, Result};
-use crate::paillier::PublicKey;
+use crate::paillier::{PublicKey, Slots};
 use crate::protocol::message::{self, Operation};
 use crate::protocol::p2::{MAX_ITEMS, MAX_SLOT_BITS};
 use crate::protocol::transfer::Nonce;
@@ -20,10 +20,16 @@ const LABEL: u64 = 16;
 pub struct Sizes {
     /// Lines and values a line of every operand, but not of terms that were opened, and counted, before.
     pub groups: Vec<[usize; 2]>,
+    /// Ciphertexts of the request.
+    pub masked: u64,
     /// Ciphertexts of the reply.
     pub ciphertexts: u64,
     /// Other bytes of the reply, at most.
     pub other_bytes: u64,
+    /// Values that P2 computes, or opened before.
+    pub results: u64,
+    /// Pairs of values that meet in a product of single ciphertexts.
+    pub terms: u64,
 }
 
 /// Reads a request of operation 8 to 12 from after its header to its end.
@@ -74,7 +80,7 @@ pub fn sizes(operation: Operation, r: &mut Reader<'_>, key: &PublicKey) -> Resul
         Operation::Open => {
             for _ in 0..r.size("parts in a request", MAX_ITEMS)? {
                 let (part, sealed) = open::skip_part(r, key)?;
-                sizes.groups.push(part);
+                sizes.masked(&part);
                 sizes.other_bytes += sealed;
             }
         }
@@ -88,8 +94,14 @@ pub fn sizes(operation: Operation, r: &mut Reader<'_>, key: &PublicKey) -> Resul
 
 impl Sizes {
     fn skip_masked(&mut self, r: &mut Reader<'_>, key: &PublicKey) -> Result<()> {
-        self.groups.push(message::skip_packed(r, key)?);
+        self.masked(&message::skip_packed(r, key)?);
         Ok(())
+    }
+
+    /// Counts a masked group.
+    pub fn masked(&mut self, slots: &Slots) {
+        self.groups.push(slots.dimensions());
+        self.masked += slots.packs() as u64;
     }
 
     fn skip_share(&mut self, r: &mut Reader<'_>) -> Result<[usize; 2]> {
@@ -111,11 +123,12 @@ impl Sizes {
                     r.u16()?;
                 }
                 r.u64()?;
-                let (_, masked) = open::skip_term(r, key)?;
-                self.groups.extend(masked);
+                let (u, masked) = open::skip_term(r, key)?;
+                masked.iter().for_each(|part| self.masked(part));
                 let (v, masked) = open::skip_term(r, key)?;
-                self.groups.extend(masked);
-                v
+                masked.iter().for_each(|part| self.masked(part));
+                self.results += (u.count() + v.count()) as u64;
+                v.dimensions()
             }
             1 => {
                 let [_, per_line] = self.skip_share(r)?;
@@ -168,6 +181,7 @@ impl Sizes {
         lines: usize,
         per_line: usize,
     ) -> Result<()> {
+        self.results = self.results.saturating_add((lines * per_line) as u64);
         let delivery = Delivery::read(r)?;
         if delivery.bits > 0 {
             self.sealed(lines, per_line, delivery.bits);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::paillier::Security;
+use rug::ops::RemRounding;
 
 struct Fixture {
     store: Store,
@@ -180,6 +181,36 @@ fn what_does_not_fit_wraps_under_small_keys_only() {
                 (false, false) => assert!(matches!(words, Err(Error::Bound { .. }))),
             }
         }
+    }
+}
+
+/// What P2 computes is no error whatever it is: P1 would learn something about plaintexts.
+#[test]
+fn results_of_p2_wrap_under_every_key() {
+    for f in fixtures() {
+        let n = f.public.modulus();
+        let half = Integer::from(&n >> 1);
+        let (each, bytes) = to_bytes(std::slice::from_ref(&half));
+        let encrypted = f
+            .store
+            .encrypt(&f.public, Numbers::new(&bytes, each).unwrap());
+        let x = encrypted.unwrap();
+        assert_eq!(f.store.take_wrapped(), 0);
+        // ((N − 1)/2)² and N − 1, least residues in magnitude.
+        let square = Integer::from(half.square_ref()).rem_euc(&n);
+        let square = match square > half {
+            true => square - &n,
+            false => square,
+        };
+        let product = f.store.p2_multiply(&f.private, &x, &x, 1).unwrap();
+        assert_eq!(f.store.open(&f.private, &product).unwrap()[0], square);
+        assert_eq!(f.store.take_wrapped(), 1);
+        let entries = f.store.p2_matmul(&f.private, &x, &x, [1, 1, 1], 1).unwrap();
+        assert_eq!(f.store.open(&f.private, &entries).unwrap()[0], square);
+        let twice = [x[0], x[0]];
+        let sum = f.store.p2_sum(&f.private, &twice, 2).unwrap();
+        assert_eq!(f.store.open(&f.private, &sum).unwrap(), [-1]);
+        assert_eq!(f.store.take_wrapped(), 2);
     }
 }
 

@@ -1,6 +1,8 @@
-//! Who may use which key: the list that the operator of a key server keeps.
+//! Who may use which key: the lists that the operator of a key server keeps, of clients and of revoked certificates.
+//! They can be replaced while the server works; every call is judged by those of its moment.
 
 use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
@@ -53,9 +55,13 @@ impl Grant {
     }
 }
 
-/// All grants of a server. Whoever is in none may use nothing.
+/// All grants of a server, and the certificates that it does not accept any more. Whoever is in no grant may use
+/// nothing.
 #[derive(Debug, Clone, Default)]
-pub struct Access(Vec<Grant>);
+pub struct Access {
+    grants: Vec<Grant>,
+    revoked: HashSet<Fingerprint>,
+}
 
 impl Access {
     /// The list.
@@ -75,16 +81,63 @@ impl Access {
                 )));
             }
         }
-        Ok(Self(grants))
+        let revoked = HashSet::new();
+        Ok(Self { grants, revoked })
+    }
+
+    /// The same list without these certificates, whoever may hold them: lost ones, stolen ones, and those of
+    /// which another one for the same name remains good.
+    pub fn revoke(mut self, certificates: impl IntoIterator<Item = Fingerprint>) -> Self {
+        self.revoked.extend(certificates);
+        self
+    }
+
+    /// Clients, and revoked certificates.
+    pub fn sizes(&self) -> [usize; 2] {
+        [self.grants.len(), self.revoked.len()]
     }
 
     /// The first grant for a certificate.
-    pub(super) fn of(&self, certificate: &CertificateDer<'_>) -> Option<usize> {
-        self.0.iter().position(|grant| grant.fits(certificate))
+    ///
+    /// # Errors
+    /// Why there is none, for whoever shows the certificate.
+    fn of(&self, certificate: &CertificateDer<'_>) -> std::result::Result<&Grant, String> {
+        let fingerprint = Fingerprint::of(certificate);
+        if self.revoked.contains(&fingerprint) {
+            return Err(format!(
+                "certificate {fingerprint} is revoked here; ask the operator of the key server to list a new one"
+            ));
+        }
+        let grant = self.grants.iter().find(|grant| grant.fits(certificate));
+        grant.ok_or_else(|| {
+            format!(
+                "certificate {fingerprint} is not listed here; ask the operator of the key server to list it"
+            )
+        })
+    }
+}
+
+/// The list that is in force, shared by all connections.
+#[derive(Debug)]
+pub(super) struct InForce(RwLock<Arc<Access>>);
+
+impl InForce {
+    pub fn new(access: Access) -> Self {
+        Self(RwLock::new(Arc::new(access)))
     }
 
-    pub(super) fn grants(&self) -> &[Grant] {
-        &self.0
+    /// From the next call on.
+    pub fn replace(&self, access: Access) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
+    }
+
+    /// What a certificate may use now.
+    ///
+    /// # Errors
+    /// As [`Access::of`].
+    pub fn grant(&self, certificate: &CertificateDer<'_>) -> std::result::Result<Grant, String> {
+        let access = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
+        access.of(certificate).cloned()
     }
 }
 

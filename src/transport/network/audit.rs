@@ -25,6 +25,8 @@ pub(super) const UNLISTED: &str = "unlisted";
 #[derive(Debug)]
 pub(super) struct Record {
     peer: Arc<Peer>,
+    /// Its name in the list of clients, if it is there.
+    pub client: Option<String>,
     metrics: Arc<Metrics>,
     began: Instant,
     /// What the request says about itself, as soon as it is known.
@@ -51,6 +53,7 @@ impl Record {
         metrics.calls_under_way.inc();
         Self {
             peer,
+            client: None,
             metrics,
             began: Instant::now(),
             operation: None,
@@ -75,7 +78,7 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        let client = self.peer.client.as_deref().unwrap_or(UNLISTED);
+        let client = self.client.as_deref().unwrap_or(UNLISTED);
         let operation = self.operation.map_or("unknown", Operation::name);
         let (outcome, reason) = match &self.outcome {
             Outcome::Answered => ("answered", String::new()),

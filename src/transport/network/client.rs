@@ -3,6 +3,9 @@
 //! An answer depends on the request alone, so a request whose answer did not come is sent again, to the same
 //! server or to another one, until it is answered, refused for good, or the deadline is over. P1 notices none
 //! of that but the time. Sessions over it let P1 and P2 work at once.
+//!
+//! Its thread and its connections stay with the process that made it: a child that was forked from that one
+//! gets an error at once, and leaves all of it untouched.
 
 use std::fmt;
 use std::future::Future;
@@ -23,6 +26,7 @@ use super::messages::{ANSWER, Chunk, DESCRIBE, DescribeRequest, Description, RET
 use super::replicas::{Replica, choose};
 use super::{CHUNK_BYTES, PROTOCOL_VERSION};
 use crate::error::{Error, Result};
+use crate::parallel::Process;
 use crate::transport::Transport;
 
 /// For one connection and its handshake.
@@ -52,6 +56,7 @@ pub struct Client {
     shared: Arc<Shared>,
     /// `None` only while it is being dropped.
     runtime: Option<Runtime>,
+    process: Process,
 }
 
 struct Shared {
@@ -132,6 +137,7 @@ impl Client {
         Ok(Self {
             shared: Arc::new(shared),
             runtime: Some(runtime),
+            process: Process::current(),
         })
     }
 
@@ -164,6 +170,13 @@ impl Client {
         &self,
         task: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
+        if !self.process.is_current() {
+            return Err(Error::Transport(
+                "this process was forked after the connection was made, and its thread and its sockets stayed with \
+                 the parent; connect anew after the fork, or start processes with spawn"
+                    .into(),
+            ));
+        }
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
         let runtime = self.runtime.as_ref().expect("there until it is dropped");
         runtime.spawn(async move {
@@ -203,10 +216,16 @@ impl Transport for Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        // Dropping a runtime waits, which is forbidden on threads of another one.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+        let Some(runtime) = self.runtime.take() else {
+            return;
+        };
+        if !self.process.is_current() {
+            // Its threads are not here, and what they held locked stays locked.
+            std::mem::forget((runtime, Arc::clone(&self.shared)));
+            return;
         }
+        // Dropping a runtime waits, which is forbidden on threads of another one.
+        runtime.shutdown_background();
     }
 }
 

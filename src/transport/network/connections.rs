@@ -11,10 +11,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
-use super::access::Access;
 use super::audit;
 use super::identity::Fingerprint;
 use super::limits::Limits;
@@ -24,11 +24,9 @@ use super::metrics::Metrics;
 #[derive(Debug)]
 pub(super) struct Peer {
     pub address: SocketAddr,
+    /// From an accepted authority. Whether it is listed, and for what, every call asks anew.
+    pub certificate: CertificateDer<'static>,
     pub fingerprint: Fingerprint,
-    /// Its place in the list of grants; `None` for a certificate that is accepted, but not listed.
-    pub grant: Option<usize>,
-    /// Its name there.
-    pub client: Option<String>,
 }
 
 /// A connection after its handshake.
@@ -43,7 +41,6 @@ pub(super) struct Connection {
 pub(super) async fn accept(
     listener: TcpListener,
     acceptor: TlsAcceptor,
-    access: Arc<Access>,
     limits: Limits,
     metrics: Arc<Metrics>,
     mut stop: watch::Receiver<bool>,
@@ -65,10 +62,10 @@ pub(super) async fn accept(
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let (acceptor, access) = (acceptor.clone(), Arc::clone(&access));
+        let acceptor = acceptor.clone();
         let (metrics, accepted) = (Arc::clone(&metrics), accepted.clone());
         tokio::spawn(async move {
-            let greeting = greet(stream, address, acceptor, &access);
+            let greeting = greet(stream, address, acceptor);
             let outcome = match tokio::time::timeout(limits.handshake, greeting).await {
                 Ok(outcome) => outcome,
                 Err(_) => Err(format!("no handshake within {:?}", limits.handshake)),
@@ -95,7 +92,6 @@ async fn greet(
     stream: TcpStream,
     address: SocketAddr,
     acceptor: TlsAcceptor,
-    access: &Access,
 ) -> Result<(TlsStream<TcpStream>, Peer), String> {
     let _ = stream.set_nodelay(true);
     let stream = acceptor
@@ -105,12 +101,10 @@ async fn greet(
     let (_, session) = stream.get_ref();
     let certificate = session.peer_certificates().and_then(|chain| chain.first());
     let certificate = certificate.ok_or("no certificate")?;
-    let grant = access.of(certificate);
     let peer = Peer {
         address,
         fingerprint: Fingerprint::of(certificate),
-        grant,
-        client: grant.map(|i| access.grants()[i].client.clone()),
+        certificate: certificate.clone().into_owned(),
     };
     Ok((stream, peer))
 }

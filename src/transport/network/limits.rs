@@ -3,8 +3,10 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// Sizes, rates and times that a key server allows. Memory stays below `memory_bytes` and what `computing`
-/// answers need in work.
+use crate::protocol::P2Limits;
+
+/// Sizes, rates and times that a key server allows. Its memory stays below `memory_bytes` and `computing` times
+/// `working_bytes`, beside what its keys take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a request.
@@ -12,6 +14,10 @@ pub struct Limits {
     /// Masked values of a request. A reply has no more ciphertexts for most operations; for a matrix product it
     /// has as many as the product.
     pub request_values: u64,
+    /// Bytes of a reply, of which a small request may ask for many: [`P2Limits::reply_bytes`].
+    pub reply_bytes: u64,
+    /// Bytes that the work on one request may take: [`P2Limits::working_bytes`].
+    pub working_bytes: u64,
     /// Masked values a second for each client, in the long run; 0 for no limit.
     pub values_per_second: u64,
     /// Calls of one client at a time.
@@ -34,9 +40,25 @@ pub struct Limits {
     pub drain: Duration,
 }
 
+impl Limits {
+    /// Those of a single request.
+    pub(super) fn p2(&self) -> P2Limits {
+        P2Limits {
+            reply_bytes: self.reply_bytes,
+            working_bytes: self.working_bytes,
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
+        let P2Limits {
+            reply_bytes,
+            working_bytes,
+        } = P2Limits::default();
         Self {
+            reply_bytes,
+            working_bytes,
             request_bytes: 256 << 20,
             request_values: 1 << 22,
             values_per_second: 0,

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::access::Access;
+use super::access::{Access, InForce};
 use super::identity::Identity;
 use super::limits::Limits;
 use super::metrics::{self, Metrics};
@@ -31,7 +31,6 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 const LAST_WORK: Duration = Duration::from_secs(5);
 
 /// What a key server serves, to whom, and within which limits.
-#[derive(Debug)]
 pub struct ServerOptions {
     identity: Identity,
     keys: Vec<PrivateKey>,
@@ -39,7 +38,11 @@ pub struct ServerOptions {
     limits: Limits,
     metrics: Option<SocketAddr>,
     stop_on_signals: bool,
+    reload: Option<Reload>,
 }
+
+/// Reads the list of clients anew.
+type Reload = Box<dyn Fn() -> Result<Access> + Send + Sync>;
 
 impl ServerOptions {
     /// Serves `keys` to the clients of `access`.
@@ -51,6 +54,7 @@ impl ServerOptions {
             limits: Limits::default(),
             metrics: None,
             stop_on_signals: false,
+            reload: None,
         }
     }
 
@@ -71,6 +75,27 @@ impl ServerOptions {
         self.stop_on_signals = true;
         self
     }
+
+    /// Asks `read` for the clients anew on SIGHUP. They count from the next call on, on open connections too, so
+    /// that whoever is revoked or removed is refused at once, and nobody else is disturbed. Where `read` fails,
+    /// the log says why, and the old list stays.
+    pub fn reload_on_hangup(
+        mut self,
+        read: impl Fn() -> Result<Access> + Send + Sync + 'static,
+    ) -> Self {
+        self.reload = Some(Box::new(read));
+        self
+    }
+}
+
+impl fmt::Debug for ServerOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerOptions")
+            .field("identity", &self.identity)
+            .field("access", &self.access)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A key server: P2 behind gRPC with mutual TLS.
@@ -82,11 +107,12 @@ pub struct Server {
     metrics_listener: Option<TcpListener>,
     acceptor: TlsAcceptor,
     service: KeyService,
-    access: Arc<Access>,
+    access: Arc<InForce>,
     limits: Limits,
     metrics: Arc<Metrics>,
     stop: watch::Sender<bool>,
     stop_on_signals: bool,
+    reload: Option<Reload>,
 }
 
 /// Stops a server from another thread.
@@ -117,9 +143,12 @@ impl Server {
         }
         let p2s = options.keys.into_iter();
         let keys: HashMap<_, _> = p2s
-            .map(|key| (key.public().id(), Arc::new(P2::new(key))))
+            .map(|key| {
+                let id = key.public().id();
+                (id, Arc::new(P2::with_limits(key, limits.p2())))
+            })
             .collect();
-        let access = Arc::new(options.access);
+        let access = Arc::new(InForce::new(options.access));
         let metrics = Arc::new(Metrics::new());
         let acceptor = TlsAcceptor::from(options.identity.server_config()?);
         let service = KeyService::new(
@@ -138,6 +167,7 @@ impl Server {
             metrics,
             stop: watch::Sender::new(false),
             stop_on_signals: options.stop_on_signals,
+            reload: options.reload,
         })
     }
 
@@ -177,6 +207,9 @@ impl Server {
         if self.stop_on_signals {
             watch_signals(Stop(self.stop.clone())).map_err(failed)?;
         }
+        if let Some(reload) = self.reload {
+            watch_hangups(reload, self.access).map_err(failed)?;
+        }
         if let Some(listener) = self.metrics_listener {
             let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
             runtime.spawn(metrics::serve(listener, Arc::clone(&self.metrics)));
@@ -191,7 +224,6 @@ impl Server {
         runtime.spawn(connections::accept(
             listener,
             self.acceptor,
-            self.access,
             self.limits.clone(),
             Arc::clone(&self.metrics),
             self.stop.subscribe(),
@@ -257,6 +289,8 @@ fn check(limits: &Limits) -> Result<()> {
     for (what, value) in [
         ("request_bytes", limits.request_bytes),
         ("request_values", limits.request_values),
+        ("reply_bytes", limits.reply_bytes),
+        ("working_bytes", limits.working_bytes),
         ("calls_per_client", limits.calls_per_client as u64),
         ("computing", limits.computing as u64),
         ("waiting", limits.waiting as u64),
@@ -285,6 +319,37 @@ fn watch_signals(stop: Stop) -> std::io::Result<()> {
         tracing::info!("told to stop; calls under way are answered first");
         stop.stop();
     });
+    Ok(())
+}
+
+/// Replaces the list of clients on SIGHUP.
+#[cfg(unix)]
+fn watch_hangups(reload: Reload, access: Arc<InForce>) -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangups = signal(SignalKind::hangup())?;
+    let reload: Arc<Reload> = Arc::new(reload);
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            let reload = Arc::clone(&reload);
+            // It reads files.
+            let outcome = tokio::task::spawn_blocking(move || reload()).await;
+            match outcome.unwrap_or_else(|panic| Err(failed(panic))) {
+                Ok(new) => {
+                    let [clients, revoked] = new.sizes();
+                    access.replace(new);
+                    tracing::info!(clients, revoked, "clients reloaded");
+                }
+                Err(error) => {
+                    tracing::error!(%error, "clients not reloaded; the old list stays in force");
+                }
+            }
+        }
+    });
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn watch_hangups(_: Reload, _: Arc<InForce>) -> std::io::Result<()> {
     Ok(())
 }
 

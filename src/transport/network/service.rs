@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use tonic::server::{Grpc, NamedService, StreamingService, UnaryService};
 use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 
-use super::access::{Access, Grant};
+use super::access::{Grant, InForce};
 use super::audit::Record;
 use super::connections::Peer;
 use super::intake::{self, Memory, Reserved, busy, malformed};
@@ -35,12 +35,12 @@ pub(super) struct KeyService(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     keys: HashMap<KeyId, Arc<P2>>,
-    access: Arc<Access>,
+    access: Arc<InForce>,
     limits: Limits,
     metrics: Arc<Metrics>,
     memory: Memory,
-    /// One for each grant.
-    clients: Vec<Client>,
+    /// By name; those who are not listed any more stay, as a list that lost them may come back.
+    clients: Mutex<HashMap<String, Arc<Client>>>,
     computing: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
 }
@@ -61,16 +61,12 @@ struct Answered {
 impl KeyService {
     pub fn new(
         keys: HashMap<KeyId, Arc<P2>>,
-        access: Arc<Access>,
+        access: Arc<InForce>,
         limits: Limits,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let client = |_: &Grant| Client {
-            calls: Arc::new(Semaphore::new(limits.calls_per_client)),
-            meter: Meter::new(limits.values_per_second),
-        };
         Self(Arc::new(Shared {
-            clients: access.grants().iter().map(client).collect(),
+            clients: Mutex::default(),
             memory: Memory::new(limits.memory_bytes, Arc::clone(&metrics)),
             computing: Arc::new(Semaphore::new(limits.computing)),
             waiting: Arc::new(Semaphore::new(limits.waiting)),
@@ -84,18 +80,25 @@ impl KeyService {
 
 impl Shared {
     /// Who calls, and what it may use.
-    fn grant(&self, peer: &Peer) -> Result<(&Grant, &Client), Status> {
-        match peer.grant {
-            Some(i) => Ok((&self.access.grants()[i], &self.clients[i])),
-            None => Err(Status::permission_denied(format!(
-                "certificate {} is not listed here; ask the operator of the key server to list it",
-                peer.fingerprint
-            ))),
-        }
+    fn grant(&self, peer: &Peer) -> Result<Grant, Status> {
+        let grant = self.access.grant(&peer.certificate);
+        grant.map_err(Status::permission_denied)
+    }
+
+    /// The meters of a client.
+    fn client(&self, name: &str) -> Arc<Client> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let client = clients.entry(name.to_owned()).or_insert_with(|| {
+            Arc::new(Client {
+                calls: Arc::new(Semaphore::new(self.limits.calls_per_client)),
+                meter: Meter::new(self.limits.values_per_second),
+            })
+        });
+        Arc::clone(client)
     }
 
     fn describe(&self, peer: &Peer) -> Result<Description, Status> {
-        let (grant, _) = self.grant(peer)?;
+        let grant = self.grant(peer)?;
         let allowed = self.keys.iter().filter(|(id, _)| grant.allows(**id));
         let mut keys: Vec<_> = allowed
             .map(|(id, p2)| KeyDescription {
@@ -121,7 +124,9 @@ impl Shared {
         record: &mut Record,
         incoming: &mut Streaming<Chunk>,
     ) -> Result<Answered, Status> {
-        let (grant, client) = self.grant(peer)?;
+        let grant = self.grant(peer)?;
+        record.client = Some(grant.client.clone());
+        let client = self.client(&grant.client);
         let call = Arc::clone(&client.calls)
             .try_acquire_owned()
             .map_err(|_| busy("too many calls of this client at once", None))?;
@@ -136,8 +141,9 @@ impl Shared {
             intake::read(incoming, &self.limits, &self.memory, record, find).await?;
         let summary = Summary::of(&request, p2.key()).map_err(malformed)?;
         let (values, answers) = (summary.values(), summary.answers);
-        let reply_bytes = summary.reply_bytes;
+        let (reply_bytes, proportionate) = (summary.reply_bytes, p2.limits().check(&summary));
         record.summary = Some(summary);
+        proportionate.map_err(|error| Status::out_of_range(error.to_string()))?;
         if values.max(answers) > self.limits.request_values {
             return Err(Status::out_of_range(format!(
                 "a request of {values} values for {answers} answers; this server's limit is {}: ask for less at a time",

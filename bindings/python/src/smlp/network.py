@@ -49,6 +49,9 @@ def connect(
     servers' certificates are for, if not for the host of the address. An exchange whose answer
     does not come is repeated, there or at another replica, for ``deadline`` seconds.
 
+    The connection belongs to this process. In one that is forked from it, every exchange raises
+    :class:`TransportError` at once: connect anew there.
+
     Raises :class:`UnsupportedError` when the library was built without the network,
     :class:`TransportError` when nobody answers until the deadline, :class:`RefusedError` when the
     servers do not accept our certificate, or we not theirs.

@@ -32,7 +32,7 @@ from ._native import (
     read_only,
     unsigned,
 )
-from .errors import SmlpError, TransportError, UnsupportedError
+from .errors import InvalidArgumentError, SmlpError, TransportError, UnsupportedError
 from .keys import PrivateKey, PublicKey, private_handle, public_handle
 from .network import NetworkTransport
 from .tensor import Tensor, tensor_handle, wrap
@@ -127,10 +127,23 @@ class Call(NativeObject):
 
 
 class P2(NativeObject):
-    """The key server's side: holds the private key and answers masked questions, without state."""
+    """The key server's side: holds the private key and answers masked questions, without state.
 
-    def __init__(self, key: PrivateKey) -> None:
-        super().__init__(create(lib.smlp_p2_new, private_handle(key)))
+    A request that would take more memory is refused with :class:`LimitError` before any work is
+    done. ``reply_bytes`` limits the reply (256 MiB by default), ``working_bytes`` what P2 works in
+    until the reply is written (1 GiB by default); requests answered at the same time take as much
+    each.
+    """
+
+    def __init__(
+        self, key: PrivateKey, *, reply_bytes: int = 256 << 20, working_bytes: int = 1 << 30
+    ) -> None:
+        reply = unsigned("reply_bytes", reply_bytes, 64)
+        working = unsigned("working_bytes", working_bytes, 64)
+        if not (reply and working):
+            raise InvalidArgumentError("a limit of 0 bytes: nothing could be answered")
+        handle = create(lib.smlp_p2_new_with_limits, private_handle(key), reply, working)
+        super().__init__(handle)
 
     def answer(self, request: Any, client: Any = b"") -> bytes:
         """The reply to one request of P1. Usable from several threads.
@@ -139,8 +152,8 @@ class P2(NativeObject):
         with the same bytes whenever that client connects. What P2 seals for P1's keeping is refused
         where another client quotes it.
 
-        Raises :class:`MalformedError`, :class:`LimitError` or :class:`KeyMismatchError` for
-        requests that are none.
+        Raises :class:`MalformedError` or :class:`KeyMismatchError` for requests that are none, and
+        :class:`LimitError` for those that would take too much memory.
         """
         request, client = read_only(request), read_only(client)
         return bytes_of(

@@ -281,8 +281,18 @@ def test_large_keys_refuse_what_does_not_fit(ops, large):
     assert ops.decrypt_s(big, private) == public[0] // 2
     with pytest.raises(OverflowError, match="64 bits"):
         ops.decrypt(big, private)
-    with pytest.raises(OverflowError):
-        ops.mul_enc(big, big, public, private)
+
+
+def test_results_of_p2_wrap_and_only_p2_is_told(ops, large):
+    public, private = large
+    half = public[0] // 2
+    big = ops.encrypt_s(half, public)
+    with pytest.warns(RuntimeWarning, match="wrapped modulo n"):
+        product = ops.mul_enc(big, big, public, private)
+    (wrapped,) = {half * half % public[0], half * half % public[0] - public[0]} & {
+        ops.decrypt_s(int(product), private)
+    }
+    assert abs(wrapped) <= half
 
 
 def test_masks_of_any_size(ops, large):

@@ -1,0 +1,66 @@
+//! A process forks while it is connected: the child gets an error at once and may connect anew; the parent notices
+//! nothing.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use smlp::{EncryptedTensor, Error, IntegerTensor, P1, Transport, random::Random};
+
+use crate::scene::Scene;
+
+/// Runs `work` in a child process and waits for its good end.
+fn in_a_child(work: impl FnOnce()) {
+    // SAFETY: the child does nothing but `work`, which allocates and starts threads, as glibc allows, and ends.
+    let child = unsafe { libc::fork() };
+    assert!(child >= 0);
+    if child == 0 {
+        // SAFETY: takes a number. A child that hangs is ended by the signal.
+        unsafe { libc::alarm(120) };
+        let outcome = catch_unwind(AssertUnwindSafe(work));
+        // SAFETY: as above; the parent's destructors and buffers are not the child's to run.
+        unsafe { libc::_exit(i32::from(outcome.is_err())) };
+    }
+    let mut status = -1;
+    // SAFETY: the place is valid.
+    let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!((waited, status), (child, 0));
+}
+
+#[test]
+fn a_connection_stays_with_the_process_that_made_it() {
+    let scene = Scene::local("forked");
+    let server = scene.serve("p2", "");
+    let client = scene.connect(&[server.address]);
+    let tensor = IntegerTensor::from_i64(&[2], &[1, 2], Some(8)).unwrap();
+    let tensor = EncryptedTensor::encrypt(&tensor, &scene.key, &Random::os()).unwrap();
+    let p1 = P1::new(smlp::Encrypt::public(&scene.key).clone(), 40).unwrap();
+    let ask = || p1.refresh(&tensor).unwrap();
+    let request = ask().request().unwrap().to_vec();
+    client.exchange(&request).unwrap();
+
+    let mut held = Some(client);
+    in_a_child(|| {
+        let client = held.take().unwrap();
+        let began = Instant::now();
+        for error in [
+            client.exchange(&request).unwrap_err(),
+            client.describe().unwrap_err(),
+        ] {
+            let Error::Transport(text) = error else {
+                panic!("{error}");
+            };
+            assert!(text.contains("forked") && text.contains("connect anew"));
+        }
+        drop(client);
+        assert!(began.elapsed() < Duration::from_secs(5));
+        let own = scene.connect(&[server.address]);
+        let mut call = ask();
+        let reply = own.exchange(call.request().unwrap()).unwrap();
+        call.resume(&reply).unwrap();
+        let fresh = call.into_results().unwrap().remove(0);
+        assert_eq!(fresh.decrypt(&scene.key).unwrap().values(), [1, 2]);
+    });
+    let client = held.unwrap();
+    client.exchange(&request).unwrap();
+    assert_eq!(client.statistics().failures, 0);
+}
