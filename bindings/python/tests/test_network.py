@@ -80,15 +80,16 @@ def test_a_session_over_the_network(key, server, rng):
     transport = connect(server)
     assert "NetworkTransport" in repr(transport)
     p1 = smlp.P1(key.public, 40)
-    session, clear = smlp.Session(p1, transport), smlp.ClearSession(p1.rounding_seed)
+    record = smlp.Record()
+    session, clear = smlp.Session(p1, transport, record=record), smlp.ClearSession(record)
     values = smlp.encode(rng.normal(0, 9, (3, 3)), fraction_bits=8, bound_bits=20)
     del transport  # the session keeps what it needs
-    product = session.matmul(values.encrypt(key), values.encrypt(key))
-    expected = clear.matmul(values, values)
+    product = session.divide(session.matmul(values.encrypt(key), values.encrypt(key)), 1000)
+    expected = clear.divide(clear.matmul(values, values), 1000)
     np.testing.assert_array_equal(
         product.decrypt_tensor(key.private).integers(), expected.integers()
     )
-    assert session.statistics.rounds == 1
+    assert session.statistics.rounds == 2
 
 
 @needs_network
