@@ -27,6 +27,7 @@
 #include "smlp/tensor.hpp"     // Shape, Encoding, Tensor
 #include "smlp/protocol.hpp"   // Call, P1, P2: for those who carry the bytes themselves
 #include "smlp/transport.hpp"  // Transport, NetworkOptions
+#include "smlp/record.hpp"     // Record, RecordKey
 #include "smlp/session.hpp"    // Session, its clear twin, Statistics
 #include "smlp/options.hpp"    // MlpOptions, FitOptions
 #include "smlp/mlp.hpp"        // Mlp

@@ -49,18 +49,17 @@ impl RecordFile {
         lock(&file).map_err(io)?;
         let length = file.metadata().map_err(io)?.len();
         let header = header(&key);
-        let (length, lines) = match length < header.len() as u64 {
+        let mut found = vec![0; header.len().min(length as usize)];
+        file.read_exact(&mut found).map_err(io)?;
+        let (length, lines) = match found.len() < header.len() && header.starts_with(&found) {
             // New, or begun by a process that died at once.
             true => {
-                file.set_len(0).map_err(io)?;
                 file.rewind().map_err(io)?;
                 file.write_all(&header).map_err(io)?;
                 file.sync_all().map_err(io)?;
                 (header.len() as u64, 0)
             }
             false => {
-                let mut found = vec![0; header.len()];
-                file.read_exact(&mut found).map_err(io)?;
                 if read_header(&found)? != key {
                     return Err(Error::invalid(format!(
                         "{} was begun with another record key; name another file",

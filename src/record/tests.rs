@@ -160,6 +160,23 @@ fn a_piece_of_a_line_is_written_over() {
     }
 }
 
+/// Also one that is shorter than a record's header, such as the owner's key.
+#[test]
+fn another_kind_of_file_is_left_as_it_is() {
+    let (scratch, key) = (Scratch::new("kind"), RecordKey::generate().unwrap());
+    for other in [
+        &b"x"[..],
+        &key.to_bytes(),
+        &key.public().to_bytes(),
+        &[7; 500],
+    ] {
+        std::fs::write(&scratch.0, other).unwrap();
+        let error = RecordFile::append(&scratch.0, key.public()).unwrap_err();
+        assert!(matches!(error, Error::Malformed { .. }), "{error}");
+        assert_eq!(std::fs::read(&scratch.0).unwrap(), other);
+    }
+}
+
 #[test]
 fn changed_and_moved_lines_are_refused() {
     let (scratch, key) = (Scratch::new("changed"), RecordKey::generate().unwrap());

@@ -1,7 +1,7 @@
 /* The C ABI, used as a C program uses it: keys, tensors, protocols by every way of carrying bytes,
- * and a network trained under encryption that equals its clear twin. Results are compared with
- * plain C arithmetic. Argument: a folder to write to. "quick" as a second one leaves out what is
- * slow under Valgrind. */
+ * and networks trained under encryption that equal their clear twins, which repeat a record. Results
+ * are compared with plain C arithmetic. Argument: a folder to write to. "quick" as a second one
+ * leaves out what is slow under Valgrind. */
 
 #include <math.h>
 #include <string.h>
@@ -402,7 +402,7 @@ static void protocols(const smlp_private_key *key) {
     if (clear) {
       OK(smlp_session_new_clear(NULL, &session));
     } else {
-      OK(smlp_session_new(p1, transports[kind], &session));
+      OK(smlp_session_new(p1, transports[kind], NULL, &session));
     }
     OK(smlp_session_is_encrypted(session, &is_encrypted));
     REQUIRE(is_encrypted == !clear);
@@ -457,7 +457,7 @@ static void protocols(const smlp_private_key *key) {
   smlp_transport *broken = NULL;
   OK(smlp_transport_callback(broken_exchange, NULL, &broken));
   smlp_session *session = NULL;
-  OK(smlp_session_new(p1, broken, &session));
+  OK(smlp_session_new(p1, broken, NULL, &session));
   FAILS(SMLP_TRANSPORT, smlp_session_multiply(session, x, y, &out));
   char message[256];
   smlp_last_error(message, sizeof message);
@@ -537,10 +537,13 @@ static void network(const smlp_private_key *key, const char *folder) {
   OK(smlp_p1_new(public_key, SIGMA, &p1));
   OK(smlp_p2_new(key, &p2));
   OK(smlp_transport_in_process(p2, &transport));
-  OK(smlp_session_new(p1, transport, &session));
-  uint8_t seed[32];
-  OK(smlp_p1_rounding_seed(p1, seed));
-  OK(smlp_session_new_clear(seed, &clear_session));
+  smlp_record *record = NULL;
+  uint64_t lines = 77;
+  OK(smlp_record_new(&record));
+  OK(smlp_record_lines(record, &lines));
+  REQUIRE(lines == 0);
+  OK(smlp_session_new(p1, transport, record, &session));
+  OK(smlp_session_new_clear(record, &clear_session));
   /* Nothing else holds on to these. */
   smlp_p1_free(p1);
   smlp_p2_free(p2);
@@ -568,7 +571,7 @@ static void network(const smlp_private_key *key, const char *folder) {
   FAILS(SMLP_CANCELLED, smlp_mlp_fit(twin, clear_session, x, y, fit, stop_after, seen));
   expect_twins(mlp, twin, key);
 
-  /* A checkpoint goes on as if nothing had happened. */
+  /* A checkpoint goes on where it stands. */
   const char *path = in_folder(folder, "c.network");
   OK(smlp_mlp_save(mlp, path));
   smlp_mlp_free(mlp);
@@ -587,9 +590,7 @@ static void network(const smlp_private_key *key, const char *folder) {
   expect_twins(copy, twin, key);
   smlp_mlp_free(copy);
 
-  /* A network that was loaded rounds its predictions anew, and so does its own twin. */
-  smlp_mlp_free(twin);
-  OK(smlp_mlp_decrypt(mlp, key, &twin));
+  /* Predictions are repeated in their order. */
   OK(smlp_mlp_predict(mlp, session, ex, &out));
   smlp_tensor *prediction = NULL;
   OK(smlp_mlp_predict(twin, clear_session, x, &prediction));
@@ -602,6 +603,22 @@ static void network(const smlp_private_key *key, const char *folder) {
   OK(smlp_mlp_evaluate(twin, clear_session, x, y, NULL, &accuracy[1]));
   REQUIRE(accuracy[0] >= 0 && accuracy[0] <= 1 && accuracy[0] == accuracy[1]);
   FAILS(SMLP_INVALID_ARGUMENT, smlp_mlp_predict(mlp, clear_session, x, &out));
+  /* Four steps and two predictions; what is not in the record cannot be repeated. */
+  OK(smlp_record_lines(record, &lines));
+  REQUIRE(lines == 6);
+  char message[256];
+  FAILS(SMLP_INVALID_ARGUMENT, smlp_mlp_predict(twin, clear_session, x, &out));
+  smlp_last_error(message, sizeof message);
+  REQUIRE(strstr(message, "it has 2 predictions") != NULL);
+  FAILS(SMLP_INVALID_ARGUMENT, smlp_mlp_train_step(twin, clear_session, x, y, 0.25));
+  smlp_last_error(message, sizeof message);
+  REQUIRE(strstr(message, "no line of step 4; it has 4 steps up to number 3") != NULL);
+  smlp_session_free(clear_session);
+  OK(smlp_session_new_clear(record, &clear_session));
+  FAILS(SMLP_INVALID_ARGUMENT, smlp_mlp_train_step(clear, clear_session, x, y, 0.25));
+  smlp_last_error(message, sizeof message);
+  REQUIRE(strstr(message, "the record has step 0 with learning rate 0.5") != NULL);
+  smlp_record_free(record);
   uint32_t bits = 0;
   OK(smlp_mlp_fraction_bits(mlp, &bits));
   REQUIRE(bits == fraction_bits);
@@ -618,6 +635,104 @@ static void network(const smlp_private_key *key, const char *folder) {
   smlp_mlp_free(twin);
   smlp_tensor *all[4] = {x, y, ex, ey};
   for (int i = 0; i < 4; ++i) smlp_tensor_free(all[i]);
+}
+
+/* P1 writes a record that only the owner can read; his twin repeats it to the same integers. */
+static void records(const smlp_private_key *key, const char *folder) {
+  char path[4096], key_path[4096];
+  snprintf(path, sizeof path, "%s/c.record", folder);
+  snprintf(key_path, sizeof key_path, "%s/c.record-key", folder);
+  remove(path);
+  remove(key_path);
+  smlp_record_key *made = NULL, *owner = NULL, *other = NULL, *none = NULL;
+  smlp_bytes *half = NULL, *other_half = NULL;
+  OK(smlp_record_key_generate(&made));
+  OK(smlp_record_key_generate(&other));
+  OK(smlp_record_key_save(made, key_path));
+  FAILS(SMLP_IO, smlp_record_key_save(made, key_path)); /* never overwrites */
+  OK(smlp_record_key_load(key_path, &owner));
+  OK(smlp_record_key_public(made, &half));
+  OK(smlp_record_key_public(other, &other_half));
+  smlp_record_key_free(made);
+  const uint8_t *data = smlp_bytes_data(half);
+  const size_t len = smlp_bytes_len(half);
+  FAILS(SMLP_IO, smlp_record_key_load("/nonexistent/key", &none));
+
+  smlp_record *record = NULL, *refused = NULL;
+  FAILS(SMLP_MALFORMED, smlp_record_append(path, data, len - 1, &refused));
+  FAILS(SMLP_IO, smlp_record_append("/nonexistent/record", data, len, &refused));
+  FAILS(SMLP_MALFORMED, smlp_record_append(key_path, data, len, &refused));
+  OK(smlp_record_append(path, data, len, &record));
+  FAILS(SMLP_IO, smlp_record_append(path, data, len, &refused)); /* one writer at a time */
+  FAILS(SMLP_MALFORMED, smlp_record_key_load(path, &none));
+
+  smlp_public_key *public_key = NULL;
+  smlp_p1 *p1 = NULL;
+  smlp_p2 *p2 = NULL;
+  smlp_transport *transport = NULL;
+  smlp_session *session = NULL, *clear_session = NULL;
+  OK(smlp_private_key_public(key, &public_key));
+  OK(smlp_p1_new(public_key, SIGMA, &p1));
+  OK(smlp_p2_new(key, &p2));
+  OK(smlp_transport_in_process(p2, &transport));
+  OK(smlp_session_new(p1, transport, record, &session));
+  FAILS(SMLP_INVALID_ARGUMENT, smlp_session_new_clear(record, &clear_session));
+  smlp_record_free(record); /* the session keeps it */
+  FAILS(SMLP_IO, smlp_record_append(path, data, len, &refused));
+
+  const double numbers[8] = {0.1, -0.6, 0.25, 1, 0.9, 0.3, -1, 0.7};
+  const size_t shape[2] = {4, 2}, layers[3] = {2, 3, 2};
+  smlp_tensor *x = NULL;
+  OK(smlp_tensor_from_f64(numbers, 8, shape, 2, 8, 10, &x));
+  smlp_tensor *ex = encrypted(x, key);
+  smlp_mlp_options *options = NULL;
+  smlp_mlp *twin = NULL, *mlp = NULL;
+  OK(smlp_mlp_options_new(layers, 3, &options));
+  OK(smlp_mlp_options_set_fraction_bits(options, 8));
+  OK(smlp_mlp_options_set_weight_bits(options, 14));
+  OK(smlp_mlp_options_set_activation_bits(options, 14));
+  OK(smlp_mlp_new(options, &twin));
+  OK(smlp_mlp_encrypt(twin, public_key, &mlp));
+  for (int step = 0; step < 2; ++step) OK(smlp_mlp_train_step(mlp, session, ex, ex, 0.3));
+  smlp_session_free(session);
+
+  /* Another session goes on with the file; another key does not. */
+  FAILS(SMLP_INVALID_ARGUMENT, smlp_record_append(path, smlp_bytes_data(other_half), len, &refused));
+  OK(smlp_record_append(path, data, len, &record));
+  uint64_t lines = 0;
+  OK(smlp_record_lines(record, &lines));
+  REQUIRE(lines == 2);
+  OK(smlp_session_new(p1, transport, record, &session));
+  OK(smlp_mlp_train_step(mlp, session, ex, ex, 0.3));
+  smlp_session_free(session);
+  smlp_record_free(record);
+
+  FAILS(SMLP_INVALID_ARGUMENT, smlp_record_read(path, other, &refused));
+  FAILS(SMLP_MALFORMED, smlp_record_read(key_path, owner, &refused));
+  FAILS(SMLP_IO, smlp_record_read("/nonexistent/record", owner, &refused));
+  REQUIRE(refused == NULL && none == NULL);
+  OK(smlp_record_read(path, owner, &record));
+  OK(smlp_record_lines(record, &lines));
+  REQUIRE(lines == 3);
+  OK(smlp_session_new_clear(record, &clear_session));
+  smlp_record_free(record);
+  for (int step = 0; step < 3; ++step) OK(smlp_mlp_train_step(twin, clear_session, x, x, 0.3));
+  expect_twins(mlp, twin, key);
+
+  smlp_session_free(clear_session);
+  smlp_transport_free(transport);
+  smlp_p2_free(p2);
+  smlp_p1_free(p1);
+  smlp_public_key_free(public_key);
+  smlp_mlp_options_free(options);
+  smlp_mlp_free(mlp);
+  smlp_mlp_free(twin);
+  smlp_tensor_free(ex);
+  smlp_tensor_free(x);
+  smlp_bytes_free(half);
+  smlp_bytes_free(other_half);
+  smlp_record_key_free(owner);
+  smlp_record_key_free(other);
 }
 
 /* A key that may be used: encryption, addition, multiplication. */
@@ -658,6 +773,7 @@ int main(int argc, char **argv) {
   arithmetic(key);
   protocols(key);
   network(key, argv[1]);
+  records(key, argv[1]);
   smlp_private_key_free(key);
   if (argc < 3 || strcmp(argv[2], "quick") != 0) real_key();
   puts("ok");

@@ -104,7 +104,11 @@ int main() {
   OK(smlp_p2_new(private_key, &p2));
   OK(smlp_p1_multiply(p1, secret, secret, &call));
   OK(smlp_transport_in_process(p2, &transport));
-  OK(smlp_session_new(p1, transport, &session));
+  smlp_record* record = nullptr;
+  smlp_record_key* record_key = nullptr;
+  OK(smlp_record_new(&record));
+  OK(smlp_record_key_generate(&record_key));
+  OK(smlp_session_new(p1, transport, record, &session));
   const std::size_t layers[2] = {2, 2};
   smlp_mlp_options* options = nullptr;
   smlp_mlp* mlp = nullptr;
@@ -138,6 +142,8 @@ int main() {
   auto* out_p2 = sentinel<smlp_p2>();
   auto* out_call = sentinel<smlp_call>();
   auto* out_transport = sentinel<smlp_transport>();
+  auto* out_record = sentinel<smlp_record>();
+  auto* out_record_key = sentinel<smlp_record_key>();
   auto* out_session = sentinel<smlp_session>();
   auto* out_options = sentinel<smlp_mlp_options>();
   auto* out_mlp = sentinel<smlp_mlp>();
@@ -232,7 +238,6 @@ int main() {
   NULLS(smlp_tensor_as_scale, tensor, 8, &out);
 
   NULLS(smlp_p1_new, public_key, 40, &out_p1);
-  NULLS(smlp_p1_rounding_seed, p1, byte);
   NULLS(smlp_p1_multiply, p1, secret, secret, &out_call);
   NULLS(smlp_p1_matmul, p1, secret, secret, &out_call);
   NULLS(smlp_p1_divide, p1, secret, 2, 0, &out_call);
@@ -250,8 +255,16 @@ int main() {
 
   NULLS(smlp_transport_in_process, p2, &out_transport);
   NULLS(smlp_transport_callback, exchange, may_be_null<void*>(&size), &out_transport);
-  NULLS(smlp_session_new, p1, transport, &out_session);
-  NULLS(smlp_session_new_clear, may_be_null(data), &out_session);
+  NULLS(smlp_record_new, &out_record);
+  NULLS(smlp_record_append, "/nonexistent/record", data, 40, &out_record);
+  NULLS(smlp_record_read, "/nonexistent/record", record_key, &out_record);
+  NULLS(smlp_record_lines, record, &count);
+  NULLS(smlp_record_key_generate, &out_record_key);
+  NULLS(smlp_record_key_public, record_key, &bytes);
+  NULLS(smlp_record_key_save, record_key, "/nonexistent/key");
+  NULLS(smlp_record_key_load, "/nonexistent/key", &out_record_key);
+  NULLS(smlp_session_new, p1, transport, may_be_null(record), &out_session);
+  NULLS(smlp_session_new_clear, may_be_null(record), &out_session);
   NULLS(smlp_session_is_encrypted, session, &flag);
   NULLS(smlp_session_multiply, session, secret, secret, &out);
   NULLS(smlp_session_matmul, session, secret, secret, &out);
@@ -347,6 +360,8 @@ int main() {
           out_public == sentinel<smlp_public_key>() && out == sentinel<smlp_tensor>() &&
           out_p1 == sentinel<smlp_p1>() && out_p2 == sentinel<smlp_p2>() &&
           out_call == sentinel<smlp_call>() && out_transport == sentinel<smlp_transport>() &&
+          out_record == sentinel<smlp_record>() &&
+          out_record_key == sentinel<smlp_record_key>() &&
           out_session == sentinel<smlp_session>() && out_mlp == sentinel<smlp_mlp>() &&
           out_options == sentinel<smlp_mlp_options>() && out_fit == sentinel<smlp_fit_options>() &&
           out_store == sentinel<smlp_store>() && out_store_key == sentinel<smlp_store_key>());
@@ -366,6 +381,8 @@ int main() {
   smlp_call_free(nullptr);
   smlp_p2_free(nullptr);
   smlp_transport_free(nullptr);
+  smlp_record_free(nullptr);
+  smlp_record_key_free(nullptr);
   smlp_session_free(nullptr);
   smlp_mlp_options_free(nullptr);
   smlp_mlp_free(nullptr);
@@ -379,6 +396,8 @@ int main() {
   smlp_mlp_free(mlp);
   smlp_mlp_options_free(options);
   smlp_session_free(session);
+  smlp_record_key_free(record_key);
+  smlp_record_free(record);
   smlp_transport_free(transport);
   smlp_call_free(call);
   smlp_p2_free(p2);

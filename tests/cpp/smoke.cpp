@@ -126,15 +126,16 @@ void protocols(const smlp::PrivateKey& key) {
   }
 
   int exchanges = 0;
+  const smlp::Record record;
   // The transport is gone when the session is used: what it calls is not.
   const smlp::Session sessions[] = {
-      {p1, smlp::Transport::in_process(p2)},
+      {p1, smlp::Transport::in_process(p2), record},
       {p1, smlp::Transport::callback([&](smlp::ByteView request) {
          ++exchanges;
          return p2.answer(request).to_vector();
        })},
       smlp::Session::clear(),
-      smlp::Session::clear(p1.rounding_seed()),
+      smlp::Session::clear(record),
   };
   for (const smlp::Session& session : sessions) {
     const bool secret = session.is_encrypted();
@@ -161,15 +162,34 @@ void protocols(const smlp::PrivateKey& key) {
     REQUIRE(session.statistic(SMLP_ROUNDS) == 0);
   }
   REQUIRE(exchanges >= 7);
+  REQUIRE(record.lines() == 2);
+
+  // The same integers as the recorded ones, in the clear; what is not in the record is refused.
+  const smlp::Session recorded{p1, smlp::Transport::in_process(p2), record};
+  const smlp::Session repeating = smlp::Session::clear(record);
+  REQUIRE(repeating.divide(clear, 1).to_int64s() == values);
+  repeating.rescale(Tensor::from({1.5, -2.5}, {2}, {8, 20}), 4);
+  for (int turn = 0; turn < 4; ++turn) {
+    const Tensor quotient = recorded.divide(x, 1000).decrypt(key);
+    REQUIRE(quotient.to_int64s() == repeating.divide(clear, 1000).to_int64s());
+  }
+  try {
+    repeating.divide(clear, 1000);
+    REQUIRE(false);
+  } catch (const smlp::Error& error) {
+    REQUIRE(error.status() == SMLP_INVALID_ARGUMENT);
+    REQUIRE(std::string(error.what()).find("it has 6 divisions") != std::string::npos);
+  }
 }
 
 void network(const smlp::PrivateKey& key, const std::string& folder) {
   const Tensor x = Tensor::from({0, 0, 0, 1, 1, 0, 1, 1}, {4, 2}, {10, 12});
   const Tensor y = Tensor::from({1, 0, 0, 1, 0, 1, 1, 0}, {4, 2}, {10, 12});
   const Tensor ex = x.encrypt(key), ey = y.encrypt(key);
+  const smlp::Record record;
   const smlp::Session session{smlp::P1{key.public_key(), 40},
-                              smlp::Transport::in_process(smlp::P2{key})};
-  const smlp::Session clear = smlp::Session::clear();
+                              smlp::Transport::in_process(smlp::P2{key}), record};
+  const smlp::Session clear = smlp::Session::clear(record);
 
   smlp::MlpOptions options;
   options.layers = {2, 10, 2};
@@ -202,9 +222,10 @@ void network(const smlp::PrivateKey& key, const std::string& folder) {
     }
   };
   same();
-  REQUIRE(mlp.predict(session, ex).decrypt(key).to_int64s() ==
-          twin.predict(clear, x).to_int64s());
-  REQUIRE(mlp.evaluate(session, ex, y, key) == twin.evaluate(clear, x, y));
+  const Tensor outputs = mlp.predict(session, ex).decrypt(key);
+  REQUIRE(outputs.to_int64s() == twin.predict(clear, x).to_int64s());
+  const double accuracy = mlp.evaluate(session, ex, y, key);
+  REQUIRE(accuracy == twin.evaluate(clear, x, y));
 
   mlp.save(folder + "/cpp.network");
   mlp = smlp::Mlp::load(folder + "/cpp.network", key.public_key());
@@ -212,12 +233,14 @@ void network(const smlp::PrivateKey& key, const std::string& folder) {
   mlp.train_step(session, ex, ey, 0.5);
   twin.train_step(clear, x, y, 0.5);
   same();
+  REQUIRE(record.lines() == 7);  // five steps, two predictions
 
   // Cancelling keeps the step that is done; so does an exception, which comes through.
   fit.steps = 5;
   fit.progress = [](std::uint64_t, std::uint64_t) { return false; };
+  const smlp::Session own = smlp::Session::clear();
   try {
-    twin.fit(clear, x, y, fit);
+    twin.fit(own, x, y, fit);
     REQUIRE(false);
   } catch (const smlp::Error& error) {
     REQUIRE(error.status() == SMLP_CANCELLED && twin.step() == 6);
@@ -227,10 +250,10 @@ void network(const smlp::PrivateKey& key, const std::string& folder) {
   };
   fit.progress = [](std::uint64_t, std::uint64_t) -> bool { throw Own{42}; };
   try {
-    twin.fit(clear, x, y, fit);
+    twin.fit(own, x, y, fit);
     REQUIRE(false);
-  } catch (const Own& own) {
-    REQUIRE(own.value == 42 && twin.step() == 7);
+  } catch (const Own& thrown) {
+    REQUIRE(thrown.value == 42 && twin.step() == 7);
   }
   REQUIRE(twin.clone().step() == 7 && mlp.clone().is_encrypted());
 
@@ -250,6 +273,52 @@ void network(const smlp::PrivateKey& key, const std::string& folder) {
     REQUIRE(false);
   } catch (const smlp::Error& error) {
     REQUIRE(error.status() == SMLP_INVALID_ARGUMENT);
+  }
+}
+
+/// P1 writes a record that only the owner can read; his twin repeats it.
+void records(const smlp::PrivateKey& key, const std::string& folder) {
+  const std::string path = folder + "/cpp.record";
+  std::remove(path.c_str());
+  std::remove((folder + "/cpp.record-key").c_str());
+  smlp::RecordKey::generate().save(folder + "/cpp.record-key");
+  const auto owner = smlp::RecordKey::load(folder + "/cpp.record-key");
+  const auto p1s_half = owner.public_key().to_vector();
+
+  const Tensor x = Tensor::from({0.3, -0.7, 0.9, 0.1}, {2, 2}, {8, 12});
+  smlp::MlpOptions options;
+  options.layers = {2, 3, 2};
+  options.fraction_bits = 8;
+  options.weight_bits = options.activation_bits = 14;
+  smlp::Mlp twin{options};
+  smlp::Mlp mlp = twin.encrypt(key.public_key());
+  const smlp::P1 p1{key.public_key(), 40};
+  const smlp::P2 p2{key};
+  for (std::uint64_t before = 0; before < 2; ++before) {
+    // Each session goes on with the file that the one before has left.
+    const smlp::Record record = smlp::Record::append(path, p1s_half);
+    REQUIRE(record.lines() == before);
+    const smlp::Session session{p1, smlp::Transport::in_process(p2), record};
+    mlp.train_step(session, x.encrypt(key), x.encrypt(key), 0.3);
+    REQUIRE(record.lines() == before + 1);
+    const auto refused = [&](auto action, smlp_status status) {
+      try {
+        action();
+        REQUIRE(false);
+      } catch (const smlp::Error& error) {
+        REQUIRE(error.status() == status);
+      }
+    };
+    refused([&] { smlp::Record::append(path, p1s_half); }, SMLP_IO);  // one writer at a time
+    refused([&] { smlp::Session::clear(record); }, SMLP_INVALID_ARGUMENT);
+    refused([&] { smlp::Record::read(path, smlp::RecordKey::generate()); }, SMLP_INVALID_ARGUMENT);
+  }
+  const smlp::Session clear = smlp::Session::clear(smlp::Record::read(path, owner));
+  for (std::size_t step = 0; step < 2; ++step) twin.train_step(clear, x, x, 0.3);
+  const smlp::Mlp opened = mlp.decrypt(key);
+  for (std::size_t layer = 0; layer < 2; ++layer) {
+    REQUIRE(opened.weight(layer).to_int64s() == twin.weight(layer).to_int64s());
+    REQUIRE(opened.bias(layer).to_int64s() == twin.bias(layer).to_int64s());
   }
 }
 
@@ -310,6 +379,7 @@ int main(int argc, char** argv) {
     protocols(key);
     threads(key);
     network(key, argv[1]);
+    records(key, argv[1]);
   }
   std::puts("ok");
 }

@@ -41,7 +41,7 @@ int main(int argc, char** argv) try {
   options.fraction_bits = 10;
   options.weight_bits = 14;
   options.activation_bits = 14;
-  options.seed = 1;  // to see the same twice; leave it out otherwise
+  options.seed = 1;  // to start from the same weights again; leave it out otherwise
   smlp::Mlp clear{options};
 
   // P2 gets the key pair, P1 the public key and ciphertexts only.

@@ -28,7 +28,7 @@ class Mlp {
       : handle_(detail::output<smlp_mlp*>(smlp_mlp_new, detail::c_options(options).get())) {}
 
   Mlp encrypt(const PublicKey& key) const { return make(smlp_mlp_encrypt, get(), key.get()); }
-  /// The clear twin at the same step, with the same rounding.
+  /// The clear twin at the same step.
   Mlp decrypt(const PrivateKey& key) const { return make(smlp_mlp_decrypt, get(), key.get()); }
   Mlp clone() const { return make(smlp_mlp_clone, get()); }
 
@@ -43,7 +43,7 @@ class Mlp {
   static Mlp load(const std::string& path, const PublicKey& key) {
     return make(smlp_mlp_load, path.c_str(), key.get());
   }
-  /// A checkpoint: weights, step, rounding seed. Of a clear network it holds the clear model.
+  /// A checkpoint: weights and step. Of a clear network it holds the clear model.
   Bytes to_bytes() const { return Bytes(detail::output<smlp_bytes*>(smlp_mlp_to_bytes, get())); }
   void save(const std::string& path) const {
     detail::check(smlp_mlp_save(get(), path.c_str()));

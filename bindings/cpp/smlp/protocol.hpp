@@ -2,7 +2,6 @@
 #ifndef SMLP_PROTOCOL_HPP
 #define SMLP_PROTOCOL_HPP
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -14,9 +13,6 @@
 #include "tensor.hpp"
 
 namespace smlp {
-
-/// Where the rounding of divisions comes from. Secret of P1: who knows it learns x mod d.
-using RoundingSeed = std::array<std::uint8_t, 32>;
 
 /// One interactive operation: send request() to P2, hand its answer to resume(), until that
 /// returns true. The first failure is final. A call on tensors without elements is done from the
@@ -50,12 +46,6 @@ class P1 {
   /// `sigma`: statistical security in bits of each mask, 40 to 128; 0 takes the default of 64.
   explicit P1(const PublicKey& key, std::uint32_t sigma = 0)
       : handle_(detail::output<smlp_p1*>(smlp_p1_new, key.get(), sigma)) {}
-
-  RoundingSeed rounding_seed() const {
-    RoundingSeed seed{};
-    detail::check(smlp_p1_rounding_seed(get(), seed.data()));
-    return seed;
-  }
 
   Call multiply(const Tensor& left, const Tensor& right) const {
     return start(smlp_p1_multiply, left.get(), right.get());

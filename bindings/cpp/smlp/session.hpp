@@ -9,6 +9,7 @@
 
 #include "error.hpp"
 #include "protocol.hpp"
+#include "record.hpp"
 #include "tensor.hpp"
 #include "transport.hpp"
 
@@ -36,19 +37,27 @@ struct ReluResult {
 };
 
 /// The operations that need both parties, on encrypted tensors over a transport; or their clear
-/// twin, the same integers on clear tensors and without any partner.
+/// twin, on clear tensors and without any partner.
 class Session {
  public:
   Session(const P1& p1, const Transport& transport)
       : exchange_(transport.exchange_),
-        handle_(detail::output<smlp_session*>(smlp_session_new, p1.get(), transport.get())) {}
+        handle_(detail::output<smlp_session*>(smlp_session_new, p1.get(), transport.get(),
+                                              nullptr)) {}
+  /// Keeps in `record` what its calls round with.
+  Session(const P1& p1, const Transport& transport, const Record& record)
+      : exchange_(transport.exchange_),
+        handle_(detail::output<smlp_session*>(smlp_session_new, p1.get(), transport.get(),
+                                              record.get())) {}
 
-  /// The clear twin, rounding by a seed of the operating system's generator or by a given one.
+  /// The clear twin, with roundings of its own: equal to encrypted results up to these.
   static Session clear() {
     return Session(detail::output<smlp_session*>(smlp_session_new_clear, nullptr));
   }
-  static Session clear(const RoundingSeed& seed) {
-    return Session(detail::output<smlp_session*>(smlp_session_new_clear, seed.data()));
+  /// The clear twin that repeats recorded calls and computes the same integers: training steps by
+  /// their numbers, predictions and divisions in their order.
+  static Session clear(const Record& record) {
+    return Session(detail::output<smlp_session*>(smlp_session_new_clear, record.get()));
   }
 
   bool is_encrypted() const { return detail::output<bool>(smlp_session_is_encrypted, get()); }

@@ -3,8 +3,9 @@
 The data owner standardises, splits and encrypts (packed, many values a ciphertext). P1 and P2, here
 in one process, train. After each epoch the owner decrypts the network and tests it on data that
 training never saw. In the end P1 and P2 predict the encrypted test set, and the owner decrypts the
-answers. Two clear networks learn the same batches from the same initial weights: the twin, whose
-weights have to be the same integers, and one in numpy's floats, whose accuracy has to be the same
+answers. Two clear networks learn the same batches from the same initial weights: the twin, which
+repeats the record of what each step rounded with and whose weights have to be the same integers,
+and one in numpy's floats, whose accuracy has to be the same
 within a point. The exit code is 0 only if both hold.
 """
 
@@ -119,10 +120,10 @@ class Networks:
     twin: smlp.MLP
     floats: FloatNetwork
 
-    def fit_clear(self, data: Data, rate: float) -> None:
+    def fit_clear(self, data: Data, rate: float, record: smlp.Record) -> None:
         """Takes the two clear ones to where the encrypted one is."""
         self.twin.fit(
-            smlp.ClearSession(),
+            smlp.ClearSession(record),
             data.x,
             data.y,
             steps=self.encrypted.step - self.twin.step,
@@ -144,6 +145,31 @@ class Curve:
 
 
 @dataclass
+class Recording:
+    """P1's record, as long as the checkpoint lives: in memory without one, else in a file."""
+
+    written: smlp.Record | smlp.RecordFile
+    key: smlp.RecordKey | None = None
+
+    @classmethod
+    def beside(cls, checkpoint: Path | None) -> Recording:
+        """The record of a checkpoint, and the owner's key to it, in files of its name."""
+        if checkpoint is None:
+            return cls(smlp.Record())
+        key_file = checkpoint.with_suffix(".record-key")
+        if not key_file.exists():
+            smlp.RecordKey.generate().save(key_file)
+        key = smlp.RecordKey.load(key_file)
+        return cls(smlp.RecordFile(checkpoint.with_suffix(".record"), key.public), key)
+
+    def read(self) -> smlp.Record:
+        """What the owner reads."""
+        if isinstance(self.written, smlp.Record):
+            return self.written
+        return smlp.Record.read(self.written.path, self.key)
+
+
+@dataclass
 class Job:
     """Everything that belongs together."""
 
@@ -152,6 +178,7 @@ class Job:
     data: Data
     key: smlp.KeyPair
     networks: Networks
+    recording: Recording
 
 
 def main(task: Task, description: str) -> int:
@@ -169,7 +196,8 @@ def main(task: Task, description: str) -> int:
     seconds = since(start)
     report_upload(key, (x, y, x_test), seconds)
 
-    session = smlp.Session(smlp.P1(key.public, options.sigma), smlp.P2(key.private))
+    p1, p2 = smlp.P1(key.public, options.sigma), smlp.P2(key.private)
+    session = smlp.Session(p1, p2, record=job.recording.written)
     curve = train(job, session, x, y)
 
     start = time.perf_counter()
@@ -191,7 +219,8 @@ def arguments(task: Task, description: str) -> argparse.Namespace:
     parser.add_argument(
         "--checkpoint",
         type=Path,
-        help="a file that follows the training, the key beside it; go on from it if it is there",
+        help="a file that follows the training, keys and record beside it; "
+        "go on from it if it is there",
     )
     parser.add_argument("--out", type=Path, default=Path(f"build/{task.name}.png"))
     return parser.parse_args()
@@ -221,7 +250,8 @@ def owner(task: Task, options: argparse.Namespace) -> Job:
         print(f"{saved}: going on after step {net.step}")
     else:
         net = start.encrypt(key.public)
-    return Job(task, options, data, key, Networks(net, start, FloatNetwork(start)))
+    networks = Networks(net, start, FloatNetwork(start))
+    return Job(task, options, data, key, networks, Recording.beside(saved))
 
 
 def train(job: Job, session: smlp.Session, x: smlp.Tensor, y: smlp.Tensor) -> Curve:
@@ -265,7 +295,7 @@ def train(job: Job, session: smlp.Session, x: smlp.Tensor, y: smlp.Tensor) -> Cu
 def look(job: Job, curve: Curve) -> None:
     """The owner decrypts the network and tests it; the clear ones come to where it is."""
     data, networks = job.data, job.networks
-    networks.fit_clear(data, job.task.learning_rate)
+    networks.fit_clear(data, job.task.learning_rate, job.recording.read())
     clear = networks.encrypted.decrypt(job.key.private)
     outputs = clear.predict(smlp.ClearSession(), data.x_test).numpy()
     curve.steps.append(clear.step)

@@ -3,8 +3,8 @@
 The job of the original program: two random bits, one-hot labels, a 2-10-2 network (relu, linear),
 trained here under a key of real size. Every few steps the data owner decrypts predictions for the
 four possible inputs; training ends with the epoch that brings their accuracy to 1.0. Then the twin
-repeats the same steps in the clear: its weights have to be the same integers. The exit code is 0
-only if both hold.
+repeats the same steps in the clear, by the record of what they rounded with: its weights have to be
+the same integers. The exit code is 0 only if both hold.
 """
 
 from __future__ import annotations
@@ -82,14 +82,15 @@ def main() -> int:
     print(f"{len(inputs)} samples and the network encrypted in {since(start):.1f} s")
     print(f"batches of {options.batch}, learning rate {options.lr}, seed {options.seed}")
 
-    session = smlp.Session(smlp.P1(key.public, options.sigma), smlp.P2(key.private))
+    record = smlp.Record()
+    session = smlp.Session(smlp.P1(key.public, options.sigma), smlp.P2(key.private), record=record)
     start = time.perf_counter()
     curve = train(net, session, data, options, lambda z: z.decrypt(key.private))
     seconds = since(start)
 
     start = time.perf_counter()
     clear = Data.of(lambda array: smlp.encode(array, **FORMAT), *arrays)
-    twin_curve = train(twin, smlp.ClearSession(), clear, options, lambda z: z.numpy())
+    twin_curve = train(twin, smlp.ClearSession(record), clear, options, lambda z: z.numpy())
     twin_seconds = since(start)
 
     result = net.decrypt(key.private)

@@ -40,7 +40,8 @@ def p2(key):
 
 @pytest.fixture
 def session(key, p2):
-    return smlp.Session(smlp.P1(key.public, SIGMA), p2)
+    """With a record, for ClearSession(session.record)."""
+    return smlp.Session(smlp.P1(key.public, SIGMA), p2, record=smlp.Record())
 
 
 @pytest.fixture

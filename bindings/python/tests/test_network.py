@@ -80,15 +80,41 @@ def test_a_session_over_the_network(key, server, rng):
     transport = connect(server)
     assert "NetworkTransport" in repr(transport)
     p1 = smlp.P1(key.public, 40)
-    session, clear = smlp.Session(p1, transport), smlp.ClearSession(p1.rounding_seed)
+    record = smlp.Record()
+    session, clear = smlp.Session(p1, transport, record=record), smlp.ClearSession(record)
     values = smlp.encode(rng.normal(0, 9, (3, 3)), fraction_bits=8, bound_bits=20)
     del transport  # the session keeps what it needs
-    product = session.matmul(values.encrypt(key), values.encrypt(key))
-    expected = clear.matmul(values, values)
+    product = session.divide(session.matmul(values.encrypt(key), values.encrypt(key)), 1000)
+    expected = clear.divide(clear.matmul(values, values), 1000)
     np.testing.assert_array_equal(
         product.decrypt_tensor(key.private).integers(), expected.integers()
     )
-    assert session.statistics.rounds == 1
+    assert session.statistics.rounds == 2
+
+
+@needs_network
+def test_the_owner_repeats_a_training_of_the_command(key, rng, tmp_path):
+    """Also one that was stopped and resumed: `smlp train --record` and smlp.Record agree."""
+    inputs, labels = rng.normal(0, 0.5, (10, 2)), np.eye(2)[rng.integers(0, 2, 10)]
+    form = {"fraction_bits": 10, "weight_bits": 14, "activation_bits": 14}
+    twin, owner = smlp.MLP([2, 3, 2], **form), smlp.RecordKey.generate()
+    for name, data in (("x", inputs), ("y", labels)):
+        smlp.encrypt(key, data, 10, 14, packed=True).save(tmp_path / name)
+    twin.encrypt(key.public).save(tmp_path / "initial")
+    key.private.save(tmp_path / "private")
+    key.public.save(tmp_path / "public")
+    (tmp_path / "record.public").write_bytes(owner.public)
+    train = "train --network initial --inputs x --targets y --key public -o trained --batch-size 4"
+    train += " --record record --record-key record.public --p2-key private --allow-insecure"
+    for steps in (["--steps", "2"], ["--steps", "5", "--resume"]):
+        run = [COMMAND, *train.split(), *steps]
+        subprocess.run(run, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    clear = smlp.ClearSession(smlp.Record.read(tmp_path / "record", owner))
+    twin.fit(clear, inputs, labels, steps=5, batch_size=4, progress=False)
+    trained = smlp.MLP.load(tmp_path / "trained", key.public).decrypt(key.private)
+    assert trained.step == 5
+    for ours, theirs in zip(twin.weights + twin.biases, trained.weights + trained.biases):
+        np.testing.assert_array_equal(ours.integers(), theirs.integers())
 
 
 @needs_network

@@ -47,14 +47,18 @@ def test_sessions_take_packed_tensors_and_unpack_them(pair, session):
         session.unpack(narrow)
 
 
-def test_products_are_divided_at_once(pair, session):
+def test_products_are_divided_at_once(pair):
+    record = smlp.Record()
+    session = smlp.Session(smlp.P1(pair.public, sigma=40), smlp.P2(pair.private), record=record)
     a, b = smlp.encode(X, 8, 12), smlp.encode(X.T.copy(), 8, 12)
     product = session.matmul_divide(a.encrypt(pair), b.encrypt(pair), 1 << 8, 8)
     assert product.scale == 8
     exact = a.numpy() @ b.numpy()
     assert np.abs(product.decrypt(pair.private) - exact).max() < 2**-8
-    clear = smlp.ClearSession().matmul_divide(a, b, 1 << 8, 8)
+    clear = smlp.ClearSession(record).matmul_divide(a, b, 1 << 8, 8)
     assert (clear.scale, clear.bound) == (product.scale, product.bound)
+    opened = product.decrypt_tensor(pair.private).integers()
+    np.testing.assert_array_equal(clear.integers(), opened)
     with pytest.raises(smlp.InvalidArgumentError, match="division by 0"):
         session.matmul_divide(a.encrypt(pair), b.encrypt(pair), 0)
 

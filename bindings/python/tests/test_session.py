@@ -8,9 +8,9 @@ import smlp
 
 @pytest.fixture
 def twins(key, p2):
-    """A session and a clear one that rounds alike."""
-    p1 = smlp.P1(key.public, 40)
-    return smlp.Session(p1, p2), smlp.ClearSession(p1.rounding_seed)
+    """A session and a clear one that repeats its calls."""
+    session = smlp.Session(smlp.P1(key.public, 40), p2, record=smlp.Record())
+    return session, smlp.ClearSession(session.record)
 
 
 @pytest.fixture
@@ -35,7 +35,8 @@ def test_kinds(twins):
     assert not clear.is_encrypted
     assert "40" in repr(session)
     assert session.p1.sigma == 40
-    assert len(session.p1.rounding_seed) == 32
+    assert session.record is clear.record
+    assert smlp.ClearSession().record is None
 
 
 def test_products(key, twins, opened, rng):
@@ -163,15 +164,17 @@ def test_refusals(key, other_key, twins):
     for sigma in (39, 129, -1, 1 << 40):
         with pytest.raises(ValueError, match=r".+"):
             smlp.P1(key.public, sigma)
-    with pytest.raises(smlp.InvalidArgumentError, match="32 bytes"):
-        smlp.ClearSession(b"short")
+    with pytest.raises(smlp.UnsupportedError, match="bytes"):
+        smlp.ClearSession(b"record")
+    with pytest.raises(smlp.UnsupportedError, match="bytes"):
+        smlp.Session(session.p1, lambda request: request, record=b"record")
 
 
-def test_clear_seeds(rng):
-    x = smlp.encode(rng.integers(-1000, 1000, 50))
-    first, second = (smlp.ClearSession(b"s" * 32).divide(x, 7).integers() for _ in range(2))
-    np.testing.assert_array_equal(first, second)
-    assert (smlp.ClearSession().divide(x, 7).integers() != first).any()
+def test_a_twin_without_a_record_draws_its_own_roundings(rng):
+    x = smlp.encode(rng.integers(-1000, 1000, 200))
+    first, second = (smlp.ClearSession().divide(x, 7).integers() for _ in range(2))
+    assert (first != second).any()
+    assert set((first - second).tolist()) <= {-1, 0, 1}
 
 
 def test_real_size():

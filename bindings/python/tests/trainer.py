@@ -1,7 +1,7 @@
 """A process that trains until it is done or killed: P1 and P2 of test_kill.py.
 
-Arguments: a folder with private.key, net.smlp, x and y; the step to train to. Prints the network's
-step before the first step and after each one.
+Arguments: a folder with private.key, record.public, net.smlp, x and y; the step to train to. Prints
+the network's step before the first step and after each one, and keeps a record in the folder.
 """
 
 import sys
@@ -21,7 +21,8 @@ def main():
         for name in ("x", "y")
     )
     net = smlp.MLP.load(folder / "net.smlp", private.public)
-    session = smlp.Session(smlp.P1(private.public, 40), smlp.P2(private))
+    record = smlp.RecordFile(folder / "record", (folder / "record.public").read_bytes())
+    session = smlp.Session(smlp.P1(private.public, 40), smlp.P2(private), record=record)
     first = net.step
     print(first, flush=True)
     net.fit(

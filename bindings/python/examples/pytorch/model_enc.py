@@ -1,4 +1,4 @@
-"""XOR on ciphertexts under a key of real size, and model_int.py beside it: the weights are equal.
+"""XOR on ciphertexts under a key of real size, and its twin in the clear: the weights are equal.
 
 Data, labels and first weights are encrypted by the owner; training sees none of them. The owner
 decrypts predictions for the four inputs after each epoch, and the weights at the end.
@@ -27,13 +27,14 @@ def main() -> int:
     print(f"{options.bits}-bit key, encrypted in {time.perf_counter() - start:.1f} s")
     curve = train(model, *secret, options)
 
-    twin = IntegerMLP(LAYERS, ACTIVATIONS, Q, seed=options.seed)
+    # The job of model_int.py, with the roundings of the record.
+    twin = IntegerMLP(LAYERS, ACTIVATIONS, Q, operations=phe, seed=options.seed)
     twin.train(data, labels, options.batch, len(curve) - 1, options.lr, progress=False)
     opened = model.decrypt()
     equal = same_weights(opened, twin)
     cost = phe.session.statistics
     print(f"{opened.net.step} steps, {cost.rounds} rounds, {cost.bytes / 1e6:.0f} MB")
-    print(f"weights equal model_int.py's: {'yes, every integer' if equal else 'NO'}")
+    print(f"weights equal the clear twin's: {'yes, every integer' if equal else 'NO'}")
     draw(options.output / "model_enc.png", f"{options.bits}-bit key", curve, opened)
     return 0 if equal and curve[-1] == 1.0 else 1
 

@@ -1,4 +1,4 @@
-"""XOR on clear integers: the twin of model_enc.py, to choose seeds and learning rates with."""
+"""XOR on clear integers: the job of model_enc.py, to choose seeds and learning rates with."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
     python owner.py prepare FOLDER    writes FOLDER/owner, FOLDER/p1, FOLDER/p2
     python owner.py check FOLDER      decrypts what P1 has trained
 
-P1 gets the public key, encrypted data and an encrypted network; P2 gets the private key and no
-data. Each folder would be copied to another machine.
+P1 gets the public key, encrypted data, an encrypted network, and the public half of a record key;
+P2 gets the private key and no data. Each folder would be copied to another machine.
 """
 
 from __future__ import annotations
@@ -45,6 +45,10 @@ def prepare(arguments: argparse.Namespace) -> None:
     key.private.save(owner / "private.key")
     key.private.save(p2 / "private.key")
     key.public.save(p1 / "public.key")
+    # P1 writes down what it rounds with, and only the owner can read that: P2 could learn from it.
+    record_key = smlp.RecordKey.generate()
+    record_key.save(owner / "record.key")
+    (p1 / "record.public").write_bytes(record_key.public)
 
     rng = np.random.default_rng(0)
     inputs = rng.integers(0, 2, (arguments.samples, 2))
@@ -67,10 +71,11 @@ def check(arguments: argparse.Namespace) -> int:
     trained = smlp.MLP.load(p1 / "trained.smlp", private.public).decrypt(private)
     prediction = smlp.EncryptedTensor.load(p1 / "prediction.smlp", private.public)
 
-    # The owner can repeat everything in the clear: the integers have to be the same.
+    # The owner repeats everything in the clear, by P1's record: the integers have to be the same.
     clear = np.load(owner / "clear.npz")
     twin = smlp.MLP.load(owner / "initial.smlp")
-    session = smlp.ClearSession()
+    record_key = smlp.RecordKey.load(owner / "record.key")
+    session = smlp.ClearSession(smlp.Record.read(p1 / "training.record", record_key))
     steps, batch_size, lr = np.loadtxt(p1 / "settings.txt")
     options = {"steps": int(steps), "batch_size": int(batch_size), "lr": float(lr)}
     twin.fit(session, clear["inputs"], clear["labels"], progress=False, **options)

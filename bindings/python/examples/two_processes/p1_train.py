@@ -2,8 +2,8 @@
 
     python p1_train.py FOLDER SOCKET
 
-FOLDER holds public.key, x.smlp, y.smlp and network.smlp; trained.smlp and prediction.smlp are
-written beside them.
+FOLDER holds public.key, record.public, x.smlp, y.smlp and network.smlp; trained.smlp,
+prediction.smlp and training.record are written beside them.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def main() -> None:
     x, y = (smlp.EncryptedTensor.load(folder / name, key) for name in ("x.smlp", "y.smlp"))
     network = smlp.MLP.load(folder / "network.smlp", key)
     transport = SocketTransport(arguments.socket)
-    session = smlp.Session(smlp.P1(key, arguments.sigma), transport)
+    record = smlp.RecordFile(folder / "training.record", (folder / "record.public").read_bytes())
+    session = smlp.Session(smlp.P1(key, arguments.sigma), transport, record=record)
     settings = {"steps": arguments.steps, "batch_size": arguments.batch, "lr": arguments.lr}
     network.fit(session, x, y, **settings)
     network.save(folder / "trained.smlp")

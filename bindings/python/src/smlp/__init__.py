@@ -44,6 +44,7 @@ from .keys import DEFAULT_KEY_BITS, KeyPair, PrivateKey, PublicKey, keygen
 from .mlp import MLP
 from .network import NetworkTransport, connect
 from .protocol import DEFAULT_SIGMA, P1, P2, Call, Transport
+from .record import Record, RecordFile, RecordKey
 from .session import ClearSession, Session, Statistics
 from .tensor import (
     EncryptedTensor,
@@ -99,6 +100,9 @@ __all__ = [
     "OutOfRangeError",
     "PrivateKey",
     "PublicKey",
+    "Record",
+    "RecordFile",
+    "RecordKey",
     "RefusedError",
     "ScaleError",
     "Session",

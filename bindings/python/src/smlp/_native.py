@@ -37,6 +37,8 @@ P2 = _opaque("smlp_p2")
 CALL = _opaque("smlp_call")
 REPLY = _opaque("smlp_reply")
 TRANSPORT = _opaque("smlp_transport")
+RECORD = _opaque("smlp_record")
+RECORD_KEY = _opaque("smlp_record_key")
 SESSION = _opaque("smlp_session")
 MLP_OPTIONS = _opaque("smlp_mlp_options")
 MLP = _opaque("smlp_mlp")
@@ -141,7 +143,6 @@ _STATUS_FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "smlp_tensor_assume_bound": (TENSOR, _U32, _out(TENSOR)),
     "smlp_tensor_as_scale": (TENSOR, _U32, _out(TENSOR)),
     "smlp_p1_new": (PUBLIC_KEY, _U32, _out(P1)),
-    "smlp_p1_rounding_seed": (P1, _DATA),
     "smlp_p1_multiply": _TWO_BY_P1,
     "smlp_p1_matmul": _TWO_BY_P1,
     "smlp_p1_divide": (P1, TENSOR, _U64, _U32, _out(CALL)),
@@ -159,8 +160,16 @@ _STATUS_FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "smlp_reply_write": (REPLY, _DATA, _SIZE),
     "smlp_transport_in_process": (P2, _out(TRANSPORT)),
     "smlp_transport_callback": (EXCHANGE, _USERDATA, _out(TRANSPORT)),
-    "smlp_session_new": (P1, TRANSPORT, _out(SESSION)),
-    "smlp_session_new_clear": (_DATA, _out(SESSION)),
+    "smlp_record_new": (_out(RECORD),),
+    "smlp_record_append": (_PATH, _DATA, _SIZE, _out(RECORD)),
+    "smlp_record_read": (_PATH, RECORD_KEY, _out(RECORD)),
+    "smlp_record_lines": (RECORD, _out(_U64)),
+    "smlp_record_key_generate": (_out(RECORD_KEY),),
+    "smlp_record_key_public": (RECORD_KEY, _out(BYTES)),
+    "smlp_record_key_save": (RECORD_KEY, _PATH),
+    "smlp_record_key_load": (_PATH, _out(RECORD_KEY)),
+    "smlp_session_new": (P1, TRANSPORT, RECORD, _out(SESSION)),
+    "smlp_session_new_clear": (RECORD, _out(SESSION)),
     "smlp_session_is_encrypted": (SESSION, _out(_BOOL)),
     "smlp_session_multiply": _TWO_OVER_SESSION,
     "smlp_session_matmul": _TWO_OVER_SESSION,
@@ -260,7 +269,7 @@ _NETWORK_FUNCTIONS: dict[str, tuple[Any, ...]] = {
 }
 
 _OWNED: tuple[Any, ...] = (BYTES, PRIVATE_KEY, PUBLIC_KEY, TENSOR, P1, P2, CALL, TRANSPORT, SESSION)
-_OWNED += (MLP_OPTIONS, MLP, ESTIMATE, FIT_OPTIONS, STORE, STORE_KEY)
+_OWNED += (RECORD, RECORD_KEY, MLP_OPTIONS, MLP, ESTIMATE, FIT_OPTIONS, STORE, STORE_KEY)
 
 
 def _candidates() -> Iterator[Path]:

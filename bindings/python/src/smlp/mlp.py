@@ -57,13 +57,13 @@ def network_options(
 
 
 class MLP(NativeObject):
-    """Fully connected layers, encrypted or clear (the twin, which computes the same integers).
+    """Fully connected layers, encrypted or clear (the twin).
 
     ``layers`` are the widths, e.g. ``[2, 10, 2]``; ``activations`` one of ``"relu"`` and
     ``"linear"`` for each weight matrix, the last one linear (default: relu, then linear). The
-    initial weights are normal with standard deviation √(2/fan-in), biases 0. ``seed`` fixes them
-    and the rounding, so who knows it knows the initial model: for experiments that are to be
-    repeated. With ``key`` the network is encrypted at once.
+    initial weights are normal with standard deviation √(2/fan-in), biases 0. ``seed`` fixes them,
+    so whoever knows or guesses it knows the initial model: for experiments that are to be repeated.
+    With ``key`` the network is encrypted at once.
 
     ``fraction_bits`` is the scale of inputs, weights and activations. ``weight_bits`` and
     ``activation_bits`` declare how large their scaled integers become (default:
@@ -142,13 +142,14 @@ class MLP(NativeObject):
     # --- keys ---
 
     def encrypt(self, key: PublicKey) -> MLP:
-        """The same network, encrypted; at the same step, with the same rounding to come."""
+        """The same network at the same step, encrypted."""
         with self._exclusive.held():
             return self._wrap(create(lib.smlp_mlp_encrypt, self._handle, public_handle(key)))
 
     def decrypt(self, private: PrivateKey) -> MLP:
-        """The clear twin: the same integers at the same step. Trained with the same data it gets
-        the same weights as the encrypted network, integer for integer."""
+        """The clear twin: the same integers at the same step. Trained with the same data it stays
+        equal to the encrypted network up to roundings, and integer for integer in a
+        :class:`smlp.ClearSession` that repeats its record."""
         with self._exclusive.held():
             return self._wrap(create(lib.smlp_mlp_decrypt, self._handle, private_handle(private)))
 
@@ -198,10 +199,10 @@ class MLP(NativeObject):
 
         ``checkpoint`` is a file that follows the training: it is replaced before the first step,
         after every step whose number (:attr:`step`) is a multiple of ``checkpoint_every``, at the
-        end, and when training is stopped. If the process dies, :meth:`load` the file once in
-        another one and train on with the same data and options: the result is the same, integer
-        for integer. A step that fails saves nothing for that reason. Give every call that trains
-        the network the same file.
+        end, and when training is stopped. If the process dies, :meth:`load` the file in another one
+        and train on with the same data and options: training goes on with the very next batch, and
+        steps since the file are done anew, with roundings of their own. A step that fails saves
+        nothing.
         """
         x, y = self._operand(x), self._operand(y)
         options = create(lib.smlp_fit_options_new)
@@ -248,7 +249,8 @@ class MLP(NativeObject):
     # --- checkpoints ---
 
     def to_bytes(self) -> bytes:
-        """A checkpoint: weights, step, rounding seed. Training resumed from it goes on alike."""
+        """A checkpoint: weights and step. It may be loaded as often as one likes; training goes on
+        from where it stands. That of a clear network holds the clear weights."""
         with self._exclusive.held():
             return bytes_of(lib.smlp_mlp_to_bytes, self._handle)
 

@@ -27,7 +27,6 @@ from ._native import (
     NativeObject,
     bytes_of,
     create,
-    filled,
     lib,
     read_only,
     unsigned,
@@ -51,14 +50,6 @@ class P1(NativeObject):
     def __init__(self, key: PublicKey, sigma: int = DEFAULT_SIGMA) -> None:
         super().__init__(create(lib.smlp_p1_new, public_handle(key), unsigned("sigma", sigma)))
         self.sigma = sigma
-
-    @property
-    def rounding_seed(self) -> bytes:
-        """The 32 bytes behind its rounding, for a :class:`smlp.ClearSession` that rounds alike.
-
-        Who knows them and sees P2's messages learns x mod d of every division: only for tests.
-        """
-        return filled(lib.smlp_p1_rounding_seed, self._handle, 32)
 
     def multiply(self, left: Tensor, right: Tensor) -> Call:
         """Element-wise product of shapes that broadcast. Scales and bounds add up."""

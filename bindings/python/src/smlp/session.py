@@ -1,8 +1,9 @@
 """Sessions: the operations that need both servers, as if there were only one.
 
 :class:`Session` drives the protocols between P1 and P2. :class:`ClearSession` is its twin on
-clear integers: the same operations, scales, bounds and rounding, in microseconds. Sums, shapes and
-products with clear numbers need no session: they are operators and methods of tensors.
+clear integers: the same operations, scales and bounds, in microseconds, and the same roundings
+where it repeats a record. Sums, shapes and products with clear numbers need no session: they are
+operators and methods of tensors.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ._native import TENSOR, Handle, NativeObject, create, lib, read_only, unsigned, value_of
-from .errors import InvalidArgumentError, UnsupportedError
+from ._native import TENSOR, Handle, NativeObject, create, lib, unsigned, value_of
+from .errors import UnsupportedError
 from .network import NetworkTransport
 from .protocol import P1, P2, NativeTransport, Transport
+from .record import AnyRecord, Record, recorder_handle, repeatable_handle
 from .tensor import Tensor, tensor_handle, wrap
 
 
@@ -153,16 +155,24 @@ class Session(BaseSession):
     or any callable that takes the bytes of a request and returns those of the reply; it is called
     in the thread that uses the session. What it raises reaches the caller as
     :class:`TransportError`, with the original exception as ``__cause__``.
+
+    ``record`` (:class:`smlp.Record`, :class:`smlp.RecordFile`) keeps what the calls round with, for
+    a twin that computes the same integers. By default nothing is kept.
     """
 
     def __init__(
-        self, p1: P1, peer: P2 | Transport | NetworkTransport | Callable[[bytes], bytes]
+        self,
+        p1: P1,
+        peer: P2 | Transport | NetworkTransport | Callable[[bytes], bytes],
+        *,
+        record: AnyRecord | None = None,
     ) -> None:
         if not isinstance(p1, P1):
             raise UnsupportedError(f"expected an smlp.P1, got {type(p1).__name__}")
         self._transport = NativeTransport(peer)
-        super().__init__(create(lib.smlp_session_new, p1._handle, self._transport.handle))
-        self.p1 = p1
+        parts = p1._handle, self._transport.handle, recorder_handle(record)
+        super().__init__(create(lib.smlp_session_new, *parts))
+        self.p1, self.record = p1, record
 
     @property
     def advantage(self) -> float:
@@ -177,17 +187,18 @@ class Session(BaseSession):
 
 
 class ClearSession(BaseSession):
-    """The twin: the same integers on clear tensors and networks, without key or partner.
+    """The twin: works on clear tensors and networks, without key or partner.
 
-    ``seed`` (32 bytes) fixes its rounding; with ``p1.rounding_seed`` it rounds as that P1 does.
+    Without ``record`` it draws its own roundings: what it computes equals encrypted results up to
+    these. With a record it repeats the recorded calls, and the integers are the same: training
+    steps by their numbers (of a step that was done again, the last one counts), predictions and
+    divisions in their order. Raises :class:`InvalidArgumentError` for a call that the record does
+    not have, or has with other rows or another learning rate.
     """
 
-    def __init__(self, seed: bytes | None = None) -> None:
-        if seed is not None:
-            seed = read_only(seed)
-            if len(seed) != 32:
-                raise InvalidArgumentError(f"a rounding seed has 32 bytes, got {len(seed)}")
-        super().__init__(create(lib.smlp_session_new_clear, seed))
+    def __init__(self, record: Record | None = None) -> None:
+        super().__init__(create(lib.smlp_session_new_clear, repeatable_handle(record)))
+        self.record = record
 
     def __repr__(self) -> str:
         return "<smlp.ClearSession>"

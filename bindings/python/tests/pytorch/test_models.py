@@ -32,7 +32,7 @@ def test_ciphertexts_at_a_real_key_size(tmp_path):
     printed = run("model_enc.py", "--lr", "4", "--sigma", "40", output=tmp_path)
     assert "2048-bit key" in printed
     assert "accuracy 1.0" in printed
-    assert "weights equal model_int.py's: yes, every integer" in printed
+    assert "weights equal the clear twin's: yes, every integer" in printed
 
 
 def test_sample_by_sample(tmp_path):

@@ -25,8 +25,8 @@ EpochDone = Callable[[int], Any]
 class _Network:
     """Fully connected layers with relu and linear activations, the last one linear.
 
-    ``t`` is the scale q of data and weights, a power of two. ``seed`` fixes the initial weights and
-    the rounding. Weights and activations are promised to fit log2(t) + ``headroom`` bits.
+    ``t`` is the scale q of data and weights, a power of two. ``seed`` fixes the initial weights.
+    Weights and activations are promised to fit log2(t) + ``headroom`` bits.
     """
 
     def __init__(
@@ -194,7 +194,7 @@ class EncryptedMLP(_Network):
         return self
 
     def decrypt(self) -> IntegerMLP:
-        """The clear twin. Needs operations with the private key."""
+        """The clear twin, with roundings of its own. Needs operations with the private key."""
         twin = IntegerMLP.__new__(IntegerMLP)
         twin.operations = integer_operations(self.q)
         return twin._twin_of(self, self.net.decrypt(self._private()))
@@ -211,7 +211,8 @@ class EncryptedMLP(_Network):
 
 
 class IntegerMLP(_Network):
-    """The same network in the clear: the same integers for the same seed, data and steps."""
+    """The same network in the clear. With ``operations=phe``, :class:`encrypted_operations`, it
+    repeats their record: the same integers for the same seed, data and steps."""
 
     def _operations(self, operations: Any) -> integer_operations:
         if isinstance(operations, encrypted_operations):

@@ -98,12 +98,16 @@ class _Operations:
 
 
 class integer_operations(_Operations):  # noqa: N801
-    """The operations in the clear. With the seed of a P1 they round as that P1 does."""
+    """The operations in the clear. With a record they repeat its calls: see
+    :class:`smlp.ClearSession`."""
 
     def __init__(
-        self, q: int = 2**10, bound_bits: int = DEFAULT_BOUND_BITS, seed: bytes | None = None
+        self,
+        q: int = 2**10,
+        bound_bits: int = DEFAULT_BOUND_BITS,
+        record: smlp.Record | None = None,
     ) -> None:
-        super().__init__(smlp.ClearSession(seed), q, bound_bits)
+        super().__init__(smlp.ClearSession(record), q, bound_bits)
 
     def owned(self, values: Any) -> smlp.Tensor:
         """Integers, checked against the bound."""
@@ -113,7 +117,8 @@ class integer_operations(_Operations):  # noqa: N801
 class pallier_ops(_Operations):  # noqa: N801
     """P1, and P2 here or behind a transport (see :class:`smlp.Session`).
 
-    Without ``key``, the owner's private key, everything works but ``decrypt``.
+    Without ``key``, the owner's private key, everything works but ``decrypt``. ``record`` keeps
+    what the calls round with.
     """
 
     def __init__(
@@ -123,10 +128,11 @@ class pallier_ops(_Operations):  # noqa: N801
         q: int = 2**10,
         bound_bits: int = DEFAULT_BOUND_BITS,
         key: smlp.PrivateKey | None = None,
+        record: smlp.Record | smlp.RecordFile | None = None,
     ) -> None:
         if not isinstance(p1, P1):
             raise UnsupportedError(f"expected an smlp.torch.P1, got {type(p1).__name__}")
-        super().__init__(smlp.Session(p1, p2), q, bound_bits)
+        super().__init__(smlp.Session(p1, p2, record=record), q, bound_bits)
         self.p1, self.p2, self.key = p1, p2, key
 
     def encrypt(self, values: Any) -> smlp.EncryptedTensor:
@@ -146,7 +152,10 @@ class pallier_ops(_Operations):  # noqa: N801
 
 
 class encrypted_operations(pallier_ops):  # noqa: N801
-    """A new key of so many bits, and owner, P1 and P2 in one process: for tuning and tests."""
+    """A new key of so many bits, and owner, P1 and P2 in one process: for tuning and tests.
+
+    They keep a record in memory (``record``), about a hundred bytes a call, for :meth:`twin`.
+    """
 
     def __init__(
         self,
@@ -159,11 +168,16 @@ class encrypted_operations(pallier_ops):  # noqa: N801
     ) -> None:
         self.pair = smlp.keygen(bits, allow_insecure)
         p1, p2 = P1(self.pair.public, sigma), P2(self.pair.private)
-        super().__init__(p1, p2, q, bound_bits, self.pair.private)
+        self.record = smlp.Record()
+        super().__init__(p1, p2, q, bound_bits, self.pair.private, self.record)
 
     def twin(self) -> integer_operations:
-        """Operations in the clear that give the same integers, call by call, from the start on."""
-        return integer_operations(self.q, self.bound_bits, self.p1.rounding_seed)
+        """Operations in the clear that repeat these, from the first on, to the same integers.
+
+        Divisions and predictions are repeated in their order, training steps by their numbers, and
+        only what was done here before: see :class:`smlp.ClearSession`.
+        """
+        return integer_operations(self.q, self.bound_bits, self.record)
 
 
 def _integers(values: Any) -> Any:
