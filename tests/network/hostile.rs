@@ -337,7 +337,7 @@ fn small_requests_for_large_replies() {
             let clear = IntegerTensor::from_i64(&shape, &vec![3; values], Some(8)).unwrap();
             EncryptedTensor::encrypt(&clear, &scene.key, &Random::os()).unwrap()
         };
-        let p1 = P1::new(scene.key.public().clone(), 40).unwrap();
+        let p1 = P1::new(scene.key.public().clone(), smlp::Promise::insecure(40)).unwrap();
         let call = p1.multiply(&operand([values, 1]), &operand([1, values]));
         call.unwrap().request().unwrap().to_vec()
     };
