@@ -71,9 +71,21 @@
 #define SMLP_DEFAULT_KEY_BITS 3072
 
 /**
- * Statistical security in bits of each mask when the caller does not choose.
+ * What P1 promises when the caller does not choose: P2's advantage over guessing is at most 2 to minus this.
  */
-#define SMLP_DEFAULT_SIGMA 64
+#define SMLP_DEFAULT_SECURITY 40
+
+/**
+ * Values and ciphertexts that calls of a P1 outside of trainings may show P2 when the caller does not choose: about a
+ * million predictions of a small network.
+ */
+#define SMLP_DEFAULT_VALUES 268435456
+
+/**
+ * Bits of masks that packed tensors have room for when the caller does not choose: those of trainings that show
+ * P2 up to 2^39 values.
+ */
+#define SMLP_UPLOAD_SIGMA 80
 
 /**
  * Fraction bits when the caller does not choose.
@@ -210,7 +222,7 @@ enum smlp_statistic
    */
   SMLP_EXCHANGE_NANOSECONDS = 6,
   /**
-   * m, the values that P2 saw under a mask: its advantage is at most m · 2^-sigma.
+   * Values that P2 saw under a mask, and ciphertexts that P1 re-randomised for it.
    */
   SMLP_MASKED_VALUES = 7,
 };
@@ -311,6 +323,10 @@ enum smlp_estimate_item
    * log2 of m · 2^-sigma, P2's advantage over guessing at the end of the job.
    */
   SMLP_ESTIMATE_LOG2_ADVANTAGE = 13,
+  /**
+   * sigma, the statistical security of the job's masks in bits, which follows from the promise.
+   */
+  SMLP_ESTIMATE_SIGMA = 14,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -427,13 +443,24 @@ typedef struct smlp_private_key smlp_private_key;
 typedef struct smlp_public_key smlp_public_key;
 
 /**
+ * What the calls of a session rounded with. Whoever has it and P2's view of the calls learns x mod d of every
+ * division: in memory it is for tests, in a file it is encrypted to a key of the data owner.
+ */
+typedef struct smlp_record smlp_record;
+
+/**
+ * The data owner's key to records in files. Neither P1 nor P2 may have it.
+ */
+typedef struct smlp_record_key smlp_record_key;
+
+/**
  * Where a callback puts P2's reply.
  */
 typedef struct smlp_reply smlp_reply;
 
 /**
- * Operations that need both parties: on encrypted tensors over a transport, or their clear twin,
- * the same integers on clear tensors.
+ * Operations that need both parties: on encrypted tensors over a transport, or their clear twin
+ * on clear tensors.
  */
 typedef struct smlp_session smlp_session;
 
@@ -849,12 +876,13 @@ smlp_status smlp_tensor_encrypt_with_private_key(const smlp_tensor *tensor,
                                                  smlp_tensor **out);
 
 /**
- * Encrypts many values a ciphertext: (bits of N - 2) / (bound + sigma + 2) along the last axis, 25
- * of 15 bits under 2048 bits with sigma 64. What a data owner uploads for training. Packed
+ * Encrypts many values a ciphertext: (bits of N - 2) / (bound + sigma + 2) along the last axis, 21
+ * of 15 bits under 2048 bits with sigma 80. What a data owner uploads for training. Packed
  * tensors are decrypted, stored, cut into rows and used in sessions as others are; sums within
  * them, products with clear values and the calls of a P1 need smlp_session_unpack() first.
  *
- * Args: sigma: at least that of the P1 that will compute; SMLP_DEFAULT_SIGMA if in doubt.
+ * Args: sigma: bits of the widest masks that P1 will use on them, which follow from its promise; SMLP_UPLOAD_SIGMA if
+ * in doubt.
  * Errors: as smlp_tensor_encrypt().
  */
 smlp_status smlp_tensor_encrypt_packed(const smlp_tensor *tensor,
@@ -913,8 +941,7 @@ smlp_status smlp_tensor_to_ciphertexts(const smlp_tensor *tensor,
                                        smlp_bytes **out);
 
 /**
- * Raw ciphertexts of other Paillier software (g = N + 1). They have to be refreshed before a
- * protocol uses them, by smlp_p1_refresh(); a session does so by itself.
+ * Raw ciphertexts of other Paillier software (g = N + 1).
  *
  * Args: data, len: the ciphertexts, row-major, big-endian. bytes_each: of each; their number is
  * len / bytes_each. shape, ndim: lengths of the axes. scale: fraction bits of the plaintexts.
@@ -1123,21 +1150,40 @@ smlp_status smlp_tensor_assume_bound(const smlp_tensor *tensor, uint32_t bits, s
 smlp_status smlp_tensor_as_scale(const smlp_tensor *tensor, uint32_t scale, smlp_tensor **out);
 
 /**
- * P1 for one key.
+ * P1 for one key, which promises that P2's advantage over guessing is at most 2^-security: over all trainings of a
+ * network, and over all its other calls. The widths of its masks follow from that and from what P2 gets to see.
  *
- * Args: sigma: statistical security in bits of each mask, 40 to 128; 0 means
- * SMLP_DEFAULT_SIGMA. m masked values give P2 an advantage of at most m · 2^-sigma.
+ * Args: security: 40 to 128 bits, SMLP_DEFAULT_SECURITY if in doubt. values: what calls other than trainings may show
+ * P2, in values and ciphertexts, SMLP_DEFAULT_VALUES if in doubt; past that they fail with SMLP_INSECURE.
  * Errors: SMLP_INVALID_ARGUMENT, also for a key of other software, which no P2 has.
  */
-smlp_status smlp_p1_new(const smlp_public_key *key, uint32_t sigma, smlp_p1 **out);
+smlp_status smlp_p1_new(const smlp_public_key *key,
+                        uint32_t security,
+                        uint64_t values,
+                        smlp_p1 **out);
 
 /**
- * Where the rounding of P1's divisions comes from: to compare with the clear twin only. Who knows
- * it learns x mod d of every division; it is a secret of P1.
+ * P1 with masks of a chosen width. What that is too narrow for, to keep a promise of 2^-40, fails with
+ * SMLP_INSECURE before anything is sent.
  *
- * Args: out: room for 32 bytes.
+ * Args: sigma: statistical security of each mask in bits, 40 to 128. flags: 0, or SMLP_ALLOW_INSECURE to promise
+ * nothing: for tests and for measuring, never for data.
+ * Errors: SMLP_INVALID_ARGUMENT, also for a key of other software.
  */
-smlp_status smlp_p1_rounding_seed(const smlp_p1 *p1, uint8_t *out);
+smlp_status smlp_p1_new_with_sigma(const smlp_public_key *key,
+                                   uint32_t sigma,
+                                   uint32_t flags,
+                                   smlp_p1 **out);
+
+/**
+ * The statistical security of P1's masks in bits, outside of trainings, which choose their own.
+ */
+smlp_status smlp_p1_sigma(const smlp_p1 *p1, uint32_t *out);
+
+/**
+ * s of the promise that P2's advantage over guessing is at most 2^-s; 0 where nothing is promised.
+ */
+smlp_status smlp_p1_security(const smlp_p1 *p1, uint32_t *out);
 
 /**
  * Frees P1. Calls and sessions keep what they need.
@@ -1147,8 +1193,7 @@ void smlp_p1_free(smlp_p1 *p1);
 /**
  * Starts left · right, element by element, broadcasting as numpy does. Scales and bounds add up.
  *
- * Args: left, right: encrypted under P1's key; ciphertexts of other software have to be refreshed
- * first. So for all calls.
+ * Args: left, right: encrypted under P1's key, not packed. So for all calls.
  * Errors: SMLP_SHAPE, SMLP_BOUND, SMLP_KEY_MISMATCH, SMLP_INVALID_ARGUMENT.
  */
 smlp_status smlp_p1_multiply(const smlp_p1 *p1,
@@ -1210,8 +1255,9 @@ smlp_status smlp_p1_maximum(const smlp_p1 *p1,
                             smlp_call **out);
 
 /**
- * Starts fresh encryptions of the same values: what ciphertexts of other software, and tensors that were
- * encrypted with the modulus of P1's key alone, need before anything else.
+ * Starts fresh encryptions of the same values by P2, packed where they were. Tensors that were encrypted with the
+ * modulus of P1's key alone need this before anything else. Others do not: ciphertexts that anybody may have made, those
+ * of files and of other software, are hidden as such wherever P2 gets to see them.
  *
  * Errors: SMLP_BOUND, SMLP_KEY_MISMATCH, SMLP_INVALID_ARGUMENT.
  */
@@ -1271,12 +1317,28 @@ smlp_status smlp_p2_new_with_limits(const smlp_private_key *key,
                                     smlp_p2 **out);
 
 /**
- * The reply to a request of P1. Never contains a plaintext.
+ * The reply to a request of a P1 in the same hands. Never contains a plaintext. A key server with
+ * several clients uses smlp_p2_answer_for().
  *
  * Errors: SMLP_MALFORMED for bytes that are no request; SMLP_LIMIT for one that would take too much
  * memory, see smlp_p2_new_with_limits(); SMLP_KEY_MISMATCH for one of another key.
  */
 smlp_status smlp_p2_answer(const smlp_p2 *p2, const uint8_t *request, size_t len, smlp_bytes **out);
+
+/**
+ * The reply to a request of one of several clients. What P2 seals for P1's keeping is for this
+ * client and the job of its P1: where another client or P1 quotes it, it is refused.
+ *
+ * Args: client: a name for whoever asks, as the caller has authenticated it, the same whenever and
+ * however it connects; any bytes, none are the client of smlp_p2_answer().
+ * Errors: as smlp_p2_answer().
+ */
+smlp_status smlp_p2_answer_for(const smlp_p2 *p2,
+                               const uint8_t *client,
+                               size_t client_len,
+                               const uint8_t *request,
+                               size_t len,
+                               smlp_bytes **out);
 
 /**
  * Frees P2. Transports in this process keep what they need.
@@ -1388,19 +1450,94 @@ smlp_status smlp_transport_connect(const smlp_network_options *options, smlp_tra
 #endif
 
 /**
+ * A record in memory, without lines: for tests, and for both parties in one process.
+ */
+smlp_status smlp_record_new(smlp_record **out);
+
+/**
+ * A record that is appended to a file, line by line, each encrypted to the data owner's record key. A new file is made
+ * for its owner alone (mode 0600). While the record lives, no other one writes to the file.
+ *
+ * Args: path: UTF-8. public_key, len: what smlp_record_key_public() gave.
+ * Errors: SMLP_IO, also while another session writes to the file; SMLP_MALFORMED for another kind of file;
+ * SMLP_INVALID_ARGUMENT for a record of another key.
+ */
+smlp_status smlp_record_append(const char *path,
+                               const uint8_t *public_key,
+                               size_t len,
+                               smlp_record **out);
+
+/**
+ * Reads the record in a file into memory, with the owner's key.
+ *
+ * Args: path: UTF-8.
+ * Errors: SMLP_IO, SMLP_LIMIT above 8 GiB, SMLP_MALFORMED; SMLP_INVALID_ARGUMENT for a record of another key.
+ */
+smlp_status smlp_record_read(const char *path,
+                             const smlp_record_key *key,
+                             smlp_record **out);
+
+/**
+ * Lines in a record: calls that were completed.
+ */
+smlp_status smlp_record_lines(const smlp_record *record, uint64_t *out);
+
+/**
+ * Frees a record. Sessions keep what they need.
+ */
+void smlp_record_free(smlp_record *record);
+
+/**
+ * Draws a record key from the operating system's generator.
+ */
+smlp_status smlp_record_key_generate(smlp_record_key **out);
+
+/**
+ * The half of a record key that P1 writes with, as bytes.
+ */
+smlp_status smlp_record_key_public(const smlp_record_key *key, smlp_bytes **out);
+
+/**
+ * Writes a record key to a new file that only its owner may read (mode 0600).
+ *
+ * Args: path: UTF-8; the file may not exist yet.
+ * Errors: SMLP_IO.
+ */
+smlp_status smlp_record_key_save(const smlp_record_key *key, const char *path);
+
+/**
+ * Reads a file that smlp_record_key_save() wrote.
+ *
+ * Args: path: UTF-8.
+ * Errors: SMLP_IO, SMLP_MALFORMED, SMLP_INSECURE for a file that others than its owner may read.
+ */
+smlp_status smlp_record_key_load(const char *path, smlp_record_key **out);
+
+/**
+ * Frees a record key; its secret is cleared.
+ */
+void smlp_record_key_free(smlp_record_key *key);
+
+/**
  * A session of P1 with the P2 behind a transport. It keeps what it needs of both.
+ *
+ * Args: record_or_null: keeps what the session's calls round with, for a clear session that computes the same
+ * integers. NULL, the default, keeps nothing.
  */
 smlp_status smlp_session_new(const smlp_p1 *p1,
                              const smlp_transport *transport,
+                             const smlp_record *record_or_null,
                              smlp_session **out);
 
 /**
- * The clear twin: works on clear tensors and networks, in microseconds, with the same integers.
+ * The clear twin: works on clear tensors and networks, in microseconds.
  *
- * Args: rounding_seed_or_null: 32 bytes, e.g. of smlp_p1_rounding_seed(); NULL takes some of the
- * operating system's.
+ * Args: record_or_null: a record in memory whose calls are repeated, which gives the same integers: training steps by
+ * their numbers (of a repeated step the last one counts), predictions and divisions in their order. With NULL the
+ * roundings are its own, and results equal encrypted ones up to these.
  */
-smlp_status smlp_session_new_clear(const uint8_t *rounding_seed_or_null, smlp_session **out);
+smlp_status smlp_session_new_clear(const smlp_record *record_or_null,
+                                   smlp_session **out);
 
 /**
  * Frees a session.
@@ -1509,8 +1646,8 @@ smlp_status smlp_session_maximum(const smlp_session *session,
                                  smlp_tensor **out);
 
 /**
- * Fresh encryptions of the same values. Other operations of a session do this by themselves for
- * ciphertexts of other software. In a clear session: the same tensor.
+ * Fresh encryptions of the same values by P2, packed where they were; see smlp_p1_refresh(). In a
+ * clear session: the same tensor.
  *
  * Errors: as smlp_session_multiply().
  */
@@ -1537,6 +1674,13 @@ smlp_status smlp_session_unpack(const smlp_session *session,
 smlp_status smlp_session_statistic(const smlp_session *session,
                                    smlp_statistic which,
                                    uint64_t *out);
+
+/**
+ * What P2 can have learned in this session, since it was made or its statistics were reset: its advantage over guessing
+ * is at most 2^-bits. Infinity where it saw nothing.
+ */
+smlp_status smlp_session_kept_bits(const smlp_session *session,
+                                   double *bits);
 
 /**
  * Counts from zero again.
@@ -1581,8 +1725,8 @@ smlp_status smlp_mlp_options_set_weight_bits(smlp_mlp_options *options, uint32_t
 smlp_status smlp_mlp_options_set_activation_bits(smlp_mlp_options *options, uint32_t bits);
 
 /**
- * Draws initial weights and rounding from a number, to repeat experiments; without it, the
- * operating system's generator does. A seed that P1 knows reveals the initial network.
+ * Draws the initial weights from a number, to repeat experiments; without it, the operating
+ * system's generator does. Whoever knows or guesses the number knows the initial network.
  */
 smlp_status smlp_mlp_options_set_seed(smlp_mlp_options *options, uint64_t seed);
 
@@ -1596,7 +1740,7 @@ void smlp_mlp_options_free(smlp_mlp_options *options);
  * this process. Takes as long as these steps and a key.
  *
  * Args: options: the network. rows: of the data set. batch_size: rows a step. epochs: passes over
- * the data. key_bits, sigma: as for smlp_private_key_generate() and smlp_p1_new(). flags: as for
+ * the data. key_bits: as for smlp_private_key_generate(). security: as for smlp_p1_new(). flags: as for
  * smlp_private_key_generate().
  * Errors: SMLP_INVALID_ARGUMENT, SMLP_INSECURE; SMLP_BOUND when the key is too small for the masks.
  */
@@ -1605,7 +1749,7 @@ smlp_status smlp_estimate_new(const smlp_mlp_options *options,
                               size_t batch_size,
                               uint64_t epochs,
                               uint32_t key_bits,
-                              uint32_t sigma,
+                              uint32_t security,
                               uint32_t flags,
                               smlp_estimate **out);
 
@@ -1645,7 +1789,8 @@ smlp_status smlp_mlp_new(const smlp_mlp_options *options, smlp_mlp **out);
 smlp_status smlp_mlp_encrypt(const smlp_mlp *mlp, const smlp_public_key *key, smlp_mlp **out);
 
 /**
- * The clear twin: at the same step and with the same rounding, it trains to the same integers.
+ * The clear twin, at the same step. In a clear session that repeats a record it trains to the same
+ * integers.
  *
  * Errors: SMLP_KEY_MISMATCH; SMLP_OUT_OF_RANGE if a declared bound was broken;
  * SMLP_INVALID_ARGUMENT for a clear network.
@@ -1653,8 +1798,7 @@ smlp_status smlp_mlp_encrypt(const smlp_mlp *mlp, const smlp_public_key *key, sm
 smlp_status smlp_mlp_decrypt(const smlp_mlp *mlp, const smlp_private_key *key, smlp_mlp **out);
 
 /**
- * The same network once more. A clear copy also rounds as the original does. An encrypted one
- * rounds in its own way: the same rounding of different values would tell P2 their difference.
+ * The same network once more, to be trained or used by itself.
  */
 smlp_status smlp_mlp_clone(const smlp_mlp *mlp, smlp_mlp **out);
 
@@ -1698,11 +1842,11 @@ smlp_status smlp_mlp_weight(const smlp_mlp *mlp, size_t layer, smlp_tensor **out
 smlp_status smlp_mlp_bias(const smlp_mlp *mlp, size_t layer, smlp_tensor **out);
 
 /**
- * A checkpoint as bytes: parameters, step, rounding seed. Training resumes from it as if nothing
- * had happened. Keep it from P2, and resume it once: see smlp_mlp_clone(). That of a clear
- * network holds the clear parameters.
+ * A checkpoint as bytes: parameters and step. Training goes on from it where it stood, as often as
+ * one likes. That of an encrypted network holds nothing secret, that of a clear one the clear parameters.
  */
-smlp_status smlp_mlp_to_bytes(const smlp_mlp *mlp, smlp_bytes **out);
+smlp_status smlp_mlp_to_bytes(const smlp_mlp *mlp,
+                              smlp_bytes **out);
 
 /**
  * Reads what smlp_mlp_to_bytes() wrote.
@@ -1829,9 +1973,8 @@ smlp_status smlp_fit_options_set_shuffle(smlp_fit_options *options, bool shuffle
  * after every step whose number (smlp_mlp_step()) is a multiple of every_steps, at the end, and
  * when progress cancels. By default it is not saved.
  *
- * After a crash, load the file and train on with the same data and options: the steps since then
- * are repeated and give the same integers. A step that fails saves nothing for that reason. Name
- * the same file in every call that trains the network, and load it once.
+ * After a crash, load the file and train on with the same data and options: training goes on with the
+ * very next batch, and steps since the file are done anew. A step that fails saves nothing.
  *
  * Args: path: UTF-8; copied.
  * Errors: SMLP_INVALID_ARGUMENT for 0 steps, or a path that is empty or not UTF-8.

@@ -184,7 +184,7 @@ int main(int argc, char **argv) {
   for (int i = 0; i < COUNT; i++) values[i] = (i % 2 ? -1 : 1) * 37 * i;
   OK(smlp_private_key_generate(512, true, &key));
   OK(smlp_private_key_public(key, &public_key));
-  OK(smlp_p1_new(public_key, 40, &p1));
+  OK(smlp_p1_new_with_sigma(public_key, 40, SMLP_ALLOW_INSECURE, &p1));
   OK(smlp_p2_new(key, &p2));
   OK(smlp_transport_in_process(p2, &transport));
   OK(smlp_session_new(p1, transport, &session));

@@ -105,7 +105,7 @@ static void from_primes(void) {
   opens(again, y);
   FAILS(SMLP_KEY_MISMATCH, smlp_tensor_add(x, y, &nothing));
   smlp_p1 *p1 = NULL;
-  OK(smlp_p1_new(ours, 64, &p1));
+  OK(smlp_p1_new(ours, SMLP_DEFAULT_SECURITY, SMLP_DEFAULT_VALUES, &p1));
   smlp_call *call = NULL;
   OK(smlp_p1_refresh(p1, x, &call));
   smlp_call_free(call);

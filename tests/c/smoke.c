@@ -363,7 +363,7 @@ static void protocols(const smlp_private_key *key) {
   smlp_p1 *p1 = NULL;
   smlp_p2 *p2 = NULL;
   OK(smlp_private_key_public(key, &public_key));
-  OK(smlp_p1_new(public_key, SIGMA, &p1));
+  OK(smlp_p1_new_with_sigma(public_key, SIGMA, SMLP_ALLOW_INSECURE, &p1));
   OK(smlp_p2_new(key, &p2));
   smlp_tensor *ca = integers(a, 6, shape, 2), *cb = integers(b, 6, shape, 2);
   smlp_tensor *cw = integers(b, 6, other_shape, 2), *cd = NULL, *bits = NULL;
@@ -534,7 +534,7 @@ static void network(const smlp_private_key *key, const char *folder) {
   smlp_transport *transport = NULL;
   smlp_session *session = NULL, *clear_session = NULL;
   OK(smlp_private_key_public(key, &public_key));
-  OK(smlp_p1_new(public_key, SIGMA, &p1));
+  OK(smlp_p1_new_with_sigma(public_key, SIGMA, SMLP_ALLOW_INSECURE, &p1));
   OK(smlp_p2_new(key, &p2));
   OK(smlp_transport_in_process(p2, &transport));
   smlp_record *record = NULL;
@@ -672,7 +672,7 @@ static void records(const smlp_private_key *key, const char *folder) {
   smlp_transport *transport = NULL;
   smlp_session *session = NULL, *clear_session = NULL;
   OK(smlp_private_key_public(key, &public_key));
-  OK(smlp_p1_new(public_key, SIGMA, &p1));
+  OK(smlp_p1_new_with_sigma(public_key, SIGMA, SMLP_ALLOW_INSECURE, &p1));
   OK(smlp_p2_new(key, &p2));
   OK(smlp_transport_in_process(p2, &transport));
   OK(smlp_session_new(p1, transport, record, &session));
@@ -749,7 +749,18 @@ static void real_key(void) {
   smlp_p1 *p1 = NULL;
   smlp_p2 *p2 = NULL;
   OK(smlp_private_key_public(key, &public_key));
-  OK(smlp_p1_new(public_key, 0, &p1));
+  FAILS(SMLP_INVALID_ARGUMENT, smlp_p1_new(public_key, 0, SMLP_DEFAULT_VALUES, &p1));
+  FAILS(SMLP_INVALID_ARGUMENT, smlp_p1_new_with_sigma(public_key, 0, 0, &p1));
+  /* Masks of 41 bits keep 2^-40 for two values, and a product shows more. */
+  OK(smlp_p1_new_with_sigma(public_key, 41, 0, &p1));
+  smlp_call *too_much = NULL;
+  FAILS(SMLP_INSECURE, smlp_p1_multiply(p1, x, y, &too_much));
+  smlp_p1_free(p1);
+  OK(smlp_p1_new(public_key, SMLP_DEFAULT_SECURITY, SMLP_DEFAULT_VALUES, &p1));
+  uint32_t sigma = 0, security = 0;
+  OK(smlp_p1_sigma(p1, &sigma));
+  OK(smlp_p1_security(p1, &security));
+  REQUIRE(sigma == 68 && security == 40);
   OK(smlp_p2_new(key, &p2));
   smlp_call *call = NULL;
   OK(smlp_p1_multiply(p1, x, y, &call));

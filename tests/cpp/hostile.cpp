@@ -271,7 +271,7 @@ void keys(const smlp::PrivateKey& key) {
 
   // A foreign key: encrypts, but no P2 has it. Foreign ciphertexts of our key can be used.
   const auto foreign = smlp::PublicKey::from_modulus(key.public_key().modulus(), 1);
-  REFUSED(SMLP_INVALID_ARGUMENT, (smlp::P1{foreign, 40}));
+  REFUSED(SMLP_INVALID_ARGUMENT, (smlp::P1{foreign}));
   const auto raw = clear.encrypt(foreign).to_ciphertexts();
   const Tensor import =
       Tensor::from_ciphertexts(raw.data, raw.bytes_each, {2}, 0, 8, key.public_key());
@@ -288,7 +288,7 @@ void shapes(const smlp::PrivateKey& key) {
   const Tensor clear = Tensor::from_i64({1, 2, 3, 4, 5, 6}, {2, 3}, 8);
   const Tensor secret = clear.encrypt(key);
   const Tensor pair = Tensor::from_i64({1, 2}, {2}, 8), scaled = Tensor::from({1, 2, 3}, {3});
-  const smlp::Session session{smlp::P1{key.public_key(), 40},
+  const smlp::Session session{smlp::P1::with_sigma(key.public_key(), 40, SMLP_ALLOW_INSECURE),
                               smlp::Transport::in_process(smlp::P2{key})};
   REFUSED(SMLP_SHAPE, Tensor::from_i64({1, 2}, {3}));
   REFUSED(SMLP_LIMIT, Tensor::from_i64({1}, {1, 1, 1, 1, 1, 1, 1, 1, 1}));
@@ -368,8 +368,9 @@ void shapes(const smlp::PrivateKey& key) {
                           smlp::PrivateKey::generate(32, SMLP_ALLOW_INSECURE)));
   // A broken promise.
   REFUSED(SMLP_OUT_OF_RANGE, secret.assume_bound(2).decrypt(key));
-  for (const std::uint32_t sigma : {1u, 39u, 129u, UINT32_MAX}) {
-    REFUSED(SMLP_INVALID_ARGUMENT, (smlp::P1{key.public_key(), sigma}));
+  for (const std::uint32_t bits : {0u, 1u, 39u, 129u, UINT32_MAX}) {
+    REFUSED(SMLP_INVALID_ARGUMENT, (smlp::P1{key.public_key(), smlp::Promise{bits}}));
+    REFUSED(SMLP_INVALID_ARGUMENT, smlp::P1::with_sigma(key.public_key(), bits));
   }
 
   // Lengths that no array has.
@@ -457,7 +458,7 @@ void networks(const smlp::PrivateKey& key) {
   REFUSED(SMLP_INVALID_ARGUMENT, secret.encrypt(key.public_key()));
   REFUSED(SMLP_INVALID_ARGUMENT, secret.predict(clear, x.encrypt(key)));
   const smlp::P2 p2{key};
-  const smlp::Session session{smlp::P1{key.public_key(), 40}, smlp::Transport::in_process(p2)};
+  const smlp::Session session{smlp::P1::with_sigma(key.public_key(), 40, SMLP_ALLOW_INSECURE), smlp::Transport::in_process(p2)};
   REFUSED(SMLP_INVALID_ARGUMENT, secret.predict(session, x));
   REFUSED(SMLP_NULL_POINTER, secret.evaluate(session, x.encrypt(key), x));
 

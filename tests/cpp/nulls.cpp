@@ -100,7 +100,7 @@ int main() {
   smlp_call* call = nullptr;
   smlp_transport* transport = nullptr;
   smlp_session* session = nullptr;
-  OK(smlp_p1_new(public_key, 40, &p1));
+  OK(smlp_p1_new_with_sigma(public_key, 40, SMLP_ALLOW_INSECURE, &p1));
   OK(smlp_p2_new(private_key, &p2));
   OK(smlp_p1_multiply(p1, secret, secret, &call));
   OK(smlp_transport_in_process(p2, &transport));
@@ -237,7 +237,10 @@ int main() {
   NULLS(smlp_tensor_assume_bound, tensor, 8, &out);
   NULLS(smlp_tensor_as_scale, tensor, 8, &out);
 
-  NULLS(smlp_p1_new, public_key, 40, &out_p1);
+  NULLS(smlp_p1_new, public_key, 40, 1000, &out_p1);
+  NULLS(smlp_p1_new_with_sigma, public_key, 40, 0, &out_p1);
+  NULLS(smlp_p1_sigma, p1, &number);
+  NULLS(smlp_p1_security, p1, &number);
   NULLS(smlp_p1_multiply, p1, secret, secret, &out_call);
   NULLS(smlp_p1_matmul, p1, secret, secret, &out_call);
   NULLS(smlp_p1_divide, p1, secret, 2, 0, &out_call);
@@ -277,6 +280,8 @@ int main() {
   NULLS(smlp_session_refresh, session, secret, &out);
   NULLS(smlp_session_unpack, session, secret, &out);
   NULLS(smlp_session_statistic, session, SMLP_ROUNDS, &count);
+  double bits_kept = 0;
+  NULLS(smlp_session_kept_bits, session, &bits_kept);
   NULLS(smlp_session_reset_statistics, session);
 
   NULLS(smlp_mlp_options_new, layers, 2, &out_options);

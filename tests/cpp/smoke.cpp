@@ -103,7 +103,8 @@ void tensors(const smlp::PrivateKey& key) {
 }
 
 void protocols(const smlp::PrivateKey& key) {
-  const smlp::P1 p1{key.public_key(), 40};
+  const smlp::P1 p1 = smlp::P1::with_sigma(key.public_key(), 40, SMLP_ALLOW_INSECURE);
+  REQUIRE(p1.sigma() == 40 && p1.security() == 0);
   const smlp::P2 p2{key};
   const Integers values = {3, -4, 0, 7};
   const Tensor clear = Tensor::from_i64(values, {2, 2}, 10), x = clear.encrypt(key);
@@ -187,7 +188,7 @@ void network(const smlp::PrivateKey& key, const std::string& folder) {
   const Tensor y = Tensor::from({1, 0, 0, 1, 0, 1, 1, 0}, {4, 2}, {10, 12});
   const Tensor ex = x.encrypt(key), ey = y.encrypt(key);
   const smlp::Record record;
-  const smlp::Session session{smlp::P1{key.public_key(), 40},
+  const smlp::Session session{smlp::P1::with_sigma(key.public_key(), 40, SMLP_ALLOW_INSECURE),
                               smlp::Transport::in_process(smlp::P2{key}), record};
   const smlp::Session clear = smlp::Session::clear(record);
 
@@ -292,7 +293,8 @@ void records(const smlp::PrivateKey& key, const std::string& folder) {
   options.weight_bits = options.activation_bits = 14;
   smlp::Mlp twin{options};
   smlp::Mlp mlp = twin.encrypt(key.public_key());
-  const smlp::P1 p1{key.public_key(), 40};
+  const smlp::P1 p1 = smlp::P1::with_sigma(key.public_key(), 40, SMLP_ALLOW_INSECURE);
+  REQUIRE(p1.sigma() == 40 && p1.security() == 0);
   const smlp::P2 p2{key};
   for (std::uint64_t before = 0; before < 2; ++before) {
     // Each session goes on with the file that the one before has left.
@@ -325,7 +327,7 @@ void records(const smlp::PrivateKey& key, const std::string& folder) {
 /// What is `const` may be shared by threads; every thread has its own last error.
 void threads(const smlp::PrivateKey& key) {
   const smlp::P2 p2{key};
-  const smlp::Session session{smlp::P1{key.public_key(), 40}, smlp::Transport::in_process(p2)};
+  const smlp::Session session{smlp::P1::with_sigma(key.public_key(), 40, SMLP_ALLOW_INSECURE), smlp::Transport::in_process(p2)};
   const Tensor x = Tensor::from_i64({-2, 5}, {2}, 6).encrypt(key), other = x.reshape({2, 1});
   std::vector<std::thread> workers;
   for (int worker = 0; worker < 4; ++worker) {

@@ -33,7 +33,11 @@ fn a_connection_stays_with_the_process_that_made_it() {
     let client = scene.connect(&[server.address]);
     let tensor = IntegerTensor::from_i64(&[2], &[1, 2], Some(8)).unwrap();
     let tensor = EncryptedTensor::encrypt(&tensor, &scene.key, &Random::os()).unwrap();
-    let p1 = P1::new(smlp::Encrypt::public(&scene.key).clone(), smlp::Promise::insecure(40)).unwrap();
+    let p1 = P1::new(
+        smlp::Encrypt::public(&scene.key).clone(),
+        smlp::Promise::insecure(40),
+    )
+    .unwrap();
     let ask = || p1.refresh(&tensor).unwrap();
     let request = ask().request().unwrap().to_vec();
     client.exchange(&request).unwrap();

@@ -36,7 +36,11 @@ impl Stage {
         let second = connect(&scene, &server, &certificate).unwrap();
         let tensor = IntegerTensor::from_i64(&[2], &[1, 2], Some(8)).unwrap();
         let tensor = EncryptedTensor::encrypt(&tensor, &scene.key, &Random::os()).unwrap();
-        let p1 = P1::new(smlp::Encrypt::public(&scene.key).clone(), smlp::Promise::insecure(40)).unwrap();
+        let p1 = P1::new(
+            smlp::Encrypt::public(&scene.key).clone(),
+            smlp::Promise::insecure(40),
+        )
+        .unwrap();
         let request = p1.refresh(&tensor).unwrap().request().unwrap().to_vec();
         let stage = Self {
             scene,

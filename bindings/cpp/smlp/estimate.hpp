@@ -20,7 +20,8 @@ struct Job {
   std::size_t batch_size = 32;
   std::uint64_t epochs = 1;
   std::uint32_t key_bits = SMLP_DEFAULT_KEY_BITS;
-  std::uint32_t sigma = SMLP_DEFAULT_SIGMA;
+  /// What P1 promises, in bits: see Promise.
+  std::uint32_t security = SMLP_DEFAULT_SECURITY;
 };
 
 /// What a job costs on this machine, from two steps of it: see smlp_estimate_new(). Its flags are
@@ -30,7 +31,7 @@ class Estimate {
   Estimate(const MlpOptions& options, const Job& job, std::uint32_t flags = 0)
       : handle_(detail::output<smlp_estimate*>(
             smlp_estimate_new, detail::c_options(options).get(), job.rows, job.batch_size,
-            job.epochs, job.key_bits, job.sigma, flags)) {}
+            job.epochs, job.key_bits, job.security, flags)) {}
 
   double number(smlp_estimate_item which) const {
     return detail::output<double>(smlp_estimate_number, handle_.get(), which);

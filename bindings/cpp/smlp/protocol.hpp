@@ -40,12 +40,32 @@ class Call {
   detail::Handle<smlp_call, smlp_call_free> handle_;
 };
 
+/// What P1 promises of its masks: P2's advantage over guessing is at most 2^-security, over all trainings of a network and
+/// over all other calls of the P1. The widths of masks follow from it and from what P2 gets to see.
+struct Promise {
+  /// 40 to 128 bits.
+  std::uint32_t security = SMLP_DEFAULT_SECURITY;
+  /// What calls other than trainings may show P2, in values and ciphertexts; past that they fail.
+  std::uint64_t values = SMLP_DEFAULT_VALUES;
+};
+
 /// The compute server: starts calls, for those who carry the bytes themselves.
 class P1 {
  public:
-  /// `sigma`: statistical security in bits of each mask, 40 to 128; 0 takes the default of 64.
-  explicit P1(const PublicKey& key, std::uint32_t sigma = 0)
-      : handle_(detail::output<smlp_p1*>(smlp_p1_new, key.get(), sigma)) {}
+  explicit P1(const PublicKey& key, const Promise& promise = {})
+      : handle_(detail::output<smlp_p1*>(smlp_p1_new, key.get(), promise.security,
+                                         promise.values)) {}
+
+  /// With masks of so many bits of statistical security. What that is too narrow for, to keep a promise of 2^-40, throws
+  /// an Error of SMLP_INSECURE; `flags` SMLP_ALLOW_INSECURE promises nothing, for tests.
+  static P1 with_sigma(const PublicKey& key, std::uint32_t sigma, std::uint32_t flags = 0) {
+    return P1(detail::output<smlp_p1*>(smlp_p1_new_with_sigma, key.get(), sigma, flags));
+  }
+
+  /// Statistical security of masks in bits, outside of trainings, which choose their own.
+  std::uint32_t sigma() const { return detail::output<std::uint32_t>(smlp_p1_sigma, get()); }
+  /// The promised bits; 0 where nothing is promised.
+  std::uint32_t security() const { return detail::output<std::uint32_t>(smlp_p1_security, get()); }
 
   Call multiply(const Tensor& left, const Tensor& right) const {
     return start(smlp_p1_multiply, left.get(), right.get());
@@ -72,6 +92,8 @@ class P1 {
   const smlp_p1* get() const noexcept { return handle_.get(); }
 
  private:
+  explicit P1(smlp_p1* handle) noexcept : handle_(handle) {}
+
   template <class Function, class... Arguments>
   Call start(Function function, Arguments... arguments) const {
     return Call(detail::output<smlp_call*>(function, get(), arguments...));

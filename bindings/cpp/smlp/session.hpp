@@ -26,7 +26,7 @@ struct Statistics {
   std::uint64_t p1_nanoseconds;
   /// Time of P2 and of the wire, as far as P1 waited for them.
   std::uint64_t exchange_nanoseconds;
-  /// m: P2's advantage is at most m · 2^-sigma.
+  /// Values that P2 saw under a mask, and ciphertexts that P1 re-randomised for it.
   std::uint64_t masked_values;
 };
 
@@ -111,6 +111,8 @@ class Session {
   std::uint64_t statistic(smlp_statistic which) const {
     return detail::output<std::uint64_t>(smlp_session_statistic, get(), which);
   }
+  /// P2's advantage over guessing is at most 2^-kept_bits() so far.
+  double kept_bits() const { return detail::output<double>(smlp_session_kept_bits, get()); }
   void reset_statistics() const { detail::check(smlp_session_reset_statistics(get())); }
 
   const smlp_session* get() const noexcept { return handle_.get(); }

@@ -108,10 +108,10 @@ class Tensor {
     return make(smlp_tensor_encrypt_with_private_key, get(), key.get());
   }
   /// Many values a ciphertext, for uploading data: see smlp_tensor_encrypt_packed().
-  Tensor encrypt_packed(const PublicKey& key, std::uint32_t sigma = SMLP_DEFAULT_SIGMA) const {
+  Tensor encrypt_packed(const PublicKey& key, std::uint32_t sigma = SMLP_UPLOAD_SIGMA) const {
     return make(smlp_tensor_encrypt_packed, get(), key.get(), sigma);
   }
-  Tensor encrypt_packed(const PrivateKey& key, std::uint32_t sigma = SMLP_DEFAULT_SIGMA) const {
+  Tensor encrypt_packed(const PrivateKey& key, std::uint32_t sigma = SMLP_UPLOAD_SIGMA) const {
     return make(smlp_tensor_encrypt_packed_with_private_key, get(), key.get(), sigma);
   }
   /// 1 unless the tensor is packed.

@@ -186,23 +186,26 @@ def main(task: Task, description: str) -> int:
     options = arguments(task, description)
     job = owner(task, options)
     data, key, networks = job.data, job.key, job.networks
-    print(f"{key.public.bits}-bit key, sigma {options.sigma}, arithmetic: {smlp.backend()}")
+    print(f"{key.public.bits}-bit key, arithmetic: {smlp.backend()}")
 
     start = time.perf_counter()
     x, y, x_test = (
-        smlp.encrypt(key, array, FRACTION_BITS, ACTIVATION_BITS, packed=True, sigma=options.sigma)
+        smlp.encrypt(key, array, FRACTION_BITS, ACTIVATION_BITS, packed=True)
         for array in (data.x, data.y, data.x_test)
     )
     seconds = since(start)
     report_upload(key, (x, y, x_test), seconds)
 
-    p1, p2 = smlp.P1(key.public, options.sigma), smlp.P2(key.private)
+    # Without --sigma the masks are as wide as the promise of P1 demands.
+    p1 = smlp.P1(key.public, sigma=options.sigma, allow_insecure=options.sigma is not None)
+    p2 = smlp.P2(key.private)
     session = smlp.Session(p1, p2, record=job.recording.written)
     curve = train(job, session, x, y)
 
     start = time.perf_counter()
     outputs = networks.encrypted.predict(session, x_test).decrypt(key.private)
     print(f"{len(outputs)} rows of the test set predicted encrypted in {since(start):.1f} s")
+    print(f"P2's advantage: promised 2^-{p1.security}, at most 2^-{session.kept_bits:.1f}")
     draw(job, curve, outputs)
     return verdict(job, outputs)
 
@@ -212,7 +215,7 @@ def arguments(task: Task, description: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--bits", type=int, default=2048, help="key size")
     parser.add_argument("--short-exponents", action="store_true", help="of the key: faster")
-    parser.add_argument("--sigma", type=int, default=40, help="bits of statistical security")
+    parser.add_argument("--sigma", type=int, help="width of masks, to measure: promises nothing")
     parser.add_argument("--epochs", type=int, default=task.epochs)
     parser.add_argument("--limit-steps", type=int, help="stop after so many steps")
     parser.add_argument("--seed", type=int, default=1, help="of the first weights")

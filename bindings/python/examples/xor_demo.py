@@ -63,7 +63,7 @@ def main() -> int:
     options = arguments()
     key = smlp.keygen(options.bits, short_exponents=options.short_exponents)
     inputs, labels = xor(options.samples, options.seed)
-    print(f"{key.public.bits}-bit key, sigma {options.sigma}, arithmetic: {smlp.backend()}")
+    print(f"{key.public.bits}-bit key, arithmetic: {smlp.backend()}")
 
     # The data owner encrypts everything once.
     start = time.perf_counter()
@@ -83,7 +83,9 @@ def main() -> int:
     print(f"batches of {options.batch}, learning rate {options.lr}, seed {options.seed}")
 
     record = smlp.Record()
-    session = smlp.Session(smlp.P1(key.public, options.sigma), smlp.P2(key.private), record=record)
+    # Without --sigma the masks are as wide as the promise of P1 demands.
+    p1 = smlp.P1(key.public, sigma=options.sigma, allow_insecure=options.sigma is not None)
+    session = smlp.Session(p1, smlp.P2(key.private), record=record)
     start = time.perf_counter()
     curve = train(net, session, data, options, lambda z: z.decrypt(key.private))
     seconds = since(start)
@@ -105,7 +107,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bits", type=int, default=2048, help="key size")
     parser.add_argument("--short-exponents", action="store_true", help="of the key: faster")
-    parser.add_argument("--sigma", type=int, default=64, help="bits of statistical security")
+    parser.add_argument("--sigma", type=int, help="width of masks, to measure: promises nothing")
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=40)
     parser.add_argument("--lr", type=float, default=0.25)
@@ -172,8 +174,8 @@ def report(session: smlp.Session, curve: Curve, times: tuple[float, float], equa
         "bytes": f"{cost.bytes_sent / 1e6:.1f} MB to P2, {cost.bytes_received / 1e6:.1f} MB back",
         "seconds": f"P1 {cost.p1_seconds:.1f}, P2 and the wire {cost.exchange_seconds:.1f}",
         "modular operations": f"P1 {cost.p1_operations:,}, P2 {cost.p2_operations:,}",
-        "P2's advantage": f"at most {cost.masked_values:,} x 2^-{session.p1.sigma}"
-        f" = {session.advantage:.1e}",
+        "P2's advantage": f"promised 2^-{session.p1.security}, at most 2^-{session.kept_bits:.1f} "
+        f"after {cost.masked_values:,} values and ciphertexts",
         "weights equal the twin's": f"{'yes, every integer' if equal else 'NO'}",
     }
     for name, value in rows.items():

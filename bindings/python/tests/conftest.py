@@ -30,7 +30,7 @@ def other_key():
 
 @pytest.fixture(scope="session")
 def p1(key):
-    return smlp.P1(key.public, SIGMA)
+    return smlp.P1(key.public, sigma=SIGMA, allow_insecure=True)
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +41,7 @@ def p2(key):
 @pytest.fixture
 def session(key, p2):
     """With a record, for ClearSession(session.record)."""
-    return smlp.Session(smlp.P1(key.public, SIGMA), p2, record=smlp.Record())
+    return smlp.Session(smlp.P1(key.public, sigma=SIGMA, allow_insecure=True), p2, record=smlp.Record())
 
 
 @pytest.fixture

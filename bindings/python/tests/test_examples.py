@@ -26,7 +26,7 @@ def run(*command, **variables):
 
 
 def test_three_processes():
-    toy = ["--bits", "512", "--insecure", "--sigma", "40"]
+    toy = ["--bits", "512", "--insecure"]
     result = run(EXAMPLES / "two_processes" / "run.py", *toy, "--samples", "8", "--steps", "3")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "weights equal the clear twin's: True" in result.stdout

@@ -11,7 +11,7 @@ import smlp
 
 def test_default_size_is_in_the_signature():
     assert smlp.DEFAULT_KEY_BITS == 3072
-    assert smlp.DEFAULT_SIGMA == 64
+    assert (smlp.DEFAULT_SECURITY, smlp.DEFAULT_VALUES) == (40, 1 << 28)
     assert smlp.__version__ == "0.1.0"
     assert smlp.backend()
     assert smlp.backend_report().startswith("cuda: ")

@@ -79,7 +79,7 @@ def connect(server, name="p1", **more):
 def test_a_session_over_the_network(key, server, rng):
     transport = connect(server)
     assert "NetworkTransport" in repr(transport)
-    p1 = smlp.P1(key.public, 40)
+    p1 = smlp.P1(key.public, sigma=40, allow_insecure=True)
     record = smlp.Record()
     session, clear = smlp.Session(p1, transport, record=record), smlp.ClearSession(record)
     values = smlp.encode(rng.normal(0, 9, (3, 3)), fraction_bits=8, bound_bits=20)
@@ -140,7 +140,7 @@ def test_refusals(server):
 
 @needs_network
 def test_a_forked_process_connects_anew(key, server):
-    session = smlp.Session(smlp.P1(key.public, 40), connect(server))
+    session = smlp.Session(smlp.P1(key.public, sigma=40, allow_insecure=True), connect(server))
     x = smlp.encrypt(key.public, np.array([1, -2]))
     pid = os.fork()
     if pid == 0:
@@ -149,7 +149,7 @@ def test_a_forked_process_connects_anew(key, server):
             with pytest.raises(smlp.TransportError, match=r"forked .* connect anew"):
                 session.relu(x)
             del session
-            again = smlp.Session(smlp.P1(key.public, 40), connect(server))
+            again = smlp.Session(smlp.P1(key.public, sigma=40, allow_insecure=True), connect(server))
             assert list(again.relu(x).decrypt(key.private)) == [1, 0]
             code = 0
         finally:

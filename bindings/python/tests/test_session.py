@@ -9,7 +9,7 @@ import smlp
 @pytest.fixture
 def twins(key, p2):
     """A session and a clear one that repeats its calls."""
-    session = smlp.Session(smlp.P1(key.public, 40), p2, record=smlp.Record())
+    session = smlp.Session(smlp.P1(key.public, sigma=40, allow_insecure=True), p2, record=smlp.Record())
     return session, smlp.ClearSession(session.record)
 
 
@@ -161,9 +161,13 @@ def test_refusals(key, other_key, twins):
         session.relu(cx)
     with pytest.raises(smlp.SmlpError):
         clear.relu(x)
-    for sigma in (39, 129, -1, 1 << 40):
+    for bits in (0, 39, 129, -1, 1 << 40):
         with pytest.raises(ValueError, match=r".+"):
-            smlp.P1(key.public, sigma)
+            smlp.P1(key.public, sigma=bits)
+        with pytest.raises(ValueError, match=r".+"):
+            smlp.P1(key.public, security=bits)
+    with pytest.raises(smlp.InvalidArgumentError, match="fixed sigma"):
+        smlp.P1(key.public, allow_insecure=True)
     with pytest.raises(smlp.UnsupportedError, match="bytes"):
         smlp.ClearSession(b"record")
     with pytest.raises(smlp.UnsupportedError, match="bytes"):
@@ -178,7 +182,7 @@ def test_a_twin_without_a_record_draws_its_own_roundings(rng):
 
 
 def test_real_size():
-    """2048 bits and sigma 64, as in use."""
+    """2048 bits and the default promise, as in use."""
     key = smlp.keygen(2048)
     session = smlp.Session(smlp.P1(key.public), smlp.P2(key.private))
     a = np.array([[1.5, -2.0], [0.25, 3.0]])
@@ -186,3 +190,25 @@ def test_real_size():
     product = session.rescale(session.matmul(x, x), 16)
     np.testing.assert_allclose(product.decrypt(key.private), a @ a, atol=2**-15)
     np.testing.assert_array_equal(session.relu(x).decrypt(key.private), np.maximum(a, 0))
+    assert session.p1.security == 40 < session.kept_bits < 68 == session.p1.sigma
+
+
+def test_a_promise_is_kept_or_refused(key, p2):
+    """Masks of 44 bits keep 2^-40 for sixteen values and ciphertexts."""
+    session = smlp.Session(smlp.P1(key.public, sigma=44), p2)
+    assert session.kept_bits == float("inf")
+    assert session.advantage == 0
+    x = smlp.encrypt(key, [1.0, 2.0, 3.0], bound_bits=20)
+    session.multiply(x, x)
+    assert session.kept_bits >= 40
+    assert session.advantage == 2**-session.kept_bits
+    before = session.statistics
+    with pytest.raises(smlp.InsecureError, match="promise of 2\^-40"):
+        for _ in range(4):
+            session.multiply(x, x)
+    assert session.kept_bits >= 40
+    assert before.masked_values >= 8
+    few = smlp.Session(smlp.P1(key.public, values=16), p2)
+    assert few.p1.sigma == 44
+    more = smlp.P1(key.public, security=60)
+    assert (more.security, more.sigma) == (60, 88)

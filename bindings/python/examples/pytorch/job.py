@@ -24,7 +24,7 @@ def arguments(what: str, encrypted: bool = True) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=what.splitlines()[0])
     if encrypted:
         parser.add_argument("--bits", type=int, default=2048, help="key size")
-        parser.add_argument("--sigma", type=int, default=64, help="bits of statistical security")
+        parser.add_argument("--sigma", type=int, help="width of masks; by default as promised")
         parser.add_argument("--insecure", action="store_true", help="allow keys below 2048 bits")
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=40)

@@ -40,7 +40,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("socket", type=Path)
-    parser.add_argument("--sigma", type=int, default=smlp.DEFAULT_SIGMA)
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--batch", type=int, default=20)
     parser.add_argument("--lr", type=float, default=0.5)
@@ -53,7 +52,7 @@ def main() -> None:
     network = smlp.MLP.load(folder / "network.smlp", key)
     transport = SocketTransport(arguments.socket)
     record = smlp.RecordFile(folder / "training.record", (folder / "record.public").read_bytes())
-    session = smlp.Session(smlp.P1(key, arguments.sigma), transport, record=record)
+    session = smlp.Session(smlp.P1(key), transport, record=record)
     settings = {"steps": arguments.steps, "batch_size": arguments.batch, "lr": arguments.lr}
     network.fit(session, x, y, **settings)
     network.save(folder / "trained.smlp")
@@ -63,7 +62,8 @@ def main() -> None:
     cost = session.statistics
     print(
         f"P1: {arguments.steps} steps, {cost.rounds} rounds, {cost.bytes / 1e6:.1f} MB, "
-        f"{cost.p1_seconds:.1f} s here, {cost.exchange_seconds:.1f} s for P2 and the socket"
+        f"{cost.p1_seconds:.1f} s here, {cost.exchange_seconds:.1f} s for P2 and the socket; "
+        f"P2's advantage at most 2^-{session.kept_bits:.1f}"
     )
 
 

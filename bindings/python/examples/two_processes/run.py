@@ -20,7 +20,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bits", type=int, default=2048)
     parser.add_argument("--samples", type=int, default=40)
-    parser.add_argument("--sigma", type=int, default=64)
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--insecure", action="store_true", help="allow keys for tests only")
     arguments = parser.parse_args()
@@ -35,7 +34,7 @@ def main() -> int:
         server = subprocess.Popen(command("p2_server.py", private_key, address, *insecure))
         try:
             wait_for(address, server)
-            work = ["--sigma", arguments.sigma, "--steps", arguments.steps]
+            work = ["--steps", arguments.steps]
             train = command("p1_train.py", folder / "p1", address, *work, *insecure)
             subprocess.run(train, check=True)
         finally:

@@ -43,10 +43,11 @@ from .estimate import Estimate, estimate
 from .keys import DEFAULT_KEY_BITS, KeyPair, PrivateKey, PublicKey, keygen
 from .mlp import MLP
 from .network import NetworkTransport, connect
-from .protocol import DEFAULT_SIGMA, P1, P2, Call, Transport
+from .protocol import DEFAULT_SECURITY, DEFAULT_VALUES, P1, P2, Call, Transport
 from .record import Record, RecordFile, RecordKey
 from .session import ClearSession, Session, Statistics
 from .tensor import (
+    UPLOAD_SIGMA,
     EncryptedTensor,
     IntegerTensor,
     Tensor,
@@ -73,10 +74,12 @@ def backend_report() -> str:
 __all__ = [
     "DEFAULT_FRACTION_BITS",
     "DEFAULT_KEY_BITS",
-    "DEFAULT_SIGMA",
+    "DEFAULT_SECURITY",
+    "DEFAULT_VALUES",
     "MLP",
     "P1",
     "P2",
+    "UPLOAD_SIGMA",
     "BackendError",
     "BoundError",
     "Call",

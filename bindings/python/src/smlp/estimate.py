@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ._native import bytes_of, create, lib, unsigned, value_of
 from .keys import key_flags
 from .mlp import network_options
+from .protocol import DEFAULT_SECURITY
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Estimate:
     step_encryptions: int
     log2_advantage: float
     """log2 of m·2^−sigma, P2's advantage over guessing at the end of the job."""
+    sigma: int
+    """Statistical security of the job's masks in bits, which follows from the promise."""
     text: str
 
     def __str__(self) -> str:
@@ -50,7 +53,7 @@ def estimate(
     batch_size: int = 32,
     epochs: int = 1,
     key_bits: int = 3072,
-    sigma: int = 64,
+    security: int = DEFAULT_SECURITY,
     fraction_bits: int = 16,
     weight_bits: int | None = None,
     activation_bits: int | None = None,
@@ -60,8 +63,8 @@ def estimate(
     """Measures two steps of a job: random numbers, a throw-away key, both parties in this process.
 
     Takes as long as these steps and the key. The network's arguments are those of
-    :class:`smlp.MLP`, ``short_exponents`` is that of :func:`smlp.keygen`; ``rows`` is the size
-    of the data set.
+    :class:`smlp.MLP`, ``short_exponents`` is that of :func:`smlp.keygen`, ``security`` that of
+    :class:`smlp.P1`; ``rows`` is the size of the data set.
     """
     options = network_options(layers, activations, fraction_bits, weight_bits, activation_bits)
     job = (
@@ -69,7 +72,7 @@ def estimate(
         unsigned("batch_size", batch_size, 64),
         unsigned("epochs", epochs, 64),
         unsigned("key_bits", key_bits),
-        unsigned("sigma", sigma),
+        unsigned("security", security),
     )
     flags = key_flags(allow_insecure, short_exponents)
     handle = create(lib.smlp_estimate_new, options, *job, flags)

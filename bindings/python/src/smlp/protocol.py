@@ -30,26 +30,64 @@ from ._native import (
     lib,
     read_only,
     unsigned,
+    value_of,
 )
 from .errors import InvalidArgumentError, SmlpError, TransportError, UnsupportedError
 from .keys import PrivateKey, PublicKey, private_handle, public_handle
 from .network import NetworkTransport
 from .tensor import Tensor, tensor_handle, wrap
 
-#: Bits of statistical security of the masks when the caller names none.
-DEFAULT_SIGMA = 64
+#: Bits of the promise of P1 when the caller names none.
+DEFAULT_SECURITY = 40
+#: What calls of a P1 other than trainings may show P2 when the caller names no number.
+DEFAULT_VALUES = 1 << 28
 
 
 class P1(NativeObject):
     """The compute server's side: holds the public key and draws the masks.
 
-    ``sigma`` (40 to 128) is the statistical security of every mask in bits: P2's advantage is at
-    most m·2^−sigma over m masked values. Usable from several threads.
+    It promises that P2's advantage over guessing is at most 2^−``security`` (40 to 128 bits): over
+    all trainings of a network, and over all its other calls. The widths of its masks follow from
+    that and from what P2 gets to see: a training counts this before it begins; other calls may show
+    P2 up to ``values`` values and ciphertexts (:data:`DEFAULT_VALUES` are about a million
+    predictions of a small network) and raise :class:`InsecureError` past that.
+
+    ``sigma`` (40 to 128) fixes the statistical security of every mask in bits. What that is too
+    narrow for, to keep a promise of 2^−40, raises :class:`InsecureError` before anything is sent;
+    with ``allow_insecure``, for tests and for measuring, nothing is promised.
+
+    Usable from several threads.
     """
 
-    def __init__(self, key: PublicKey, sigma: int = DEFAULT_SIGMA) -> None:
-        super().__init__(create(lib.smlp_p1_new, public_handle(key), unsigned("sigma", sigma)))
-        self.sigma = sigma
+    def __init__(
+        self,
+        key: PublicKey,
+        *,
+        security: int = DEFAULT_SECURITY,
+        values: int = DEFAULT_VALUES,
+        sigma: int | None = None,
+        allow_insecure: bool = False,
+    ) -> None:
+        handle = public_handle(key)
+        if sigma is not None:
+            flags = 1 if allow_insecure else 0
+            parts = handle, unsigned("sigma", sigma), flags
+            super().__init__(create(lib.smlp_p1_new_with_sigma, *parts))
+            return
+        if allow_insecure:
+            raise InvalidArgumentError("allow_insecure is for a fixed sigma; name one")
+        promise = unsigned("security", security), unsigned("values", values, 64)
+        super().__init__(create(lib.smlp_p1_new, handle, *promise))
+
+    @property
+    def sigma(self) -> int:
+        """Statistical security of masks outside of trainings, which choose their own; in bits."""
+        return int(value_of(lib.smlp_p1_sigma, self._handle))
+
+    @property
+    def security(self) -> int:
+        """The promised bits; 0 where nothing is promised."""
+        return int(value_of(lib.smlp_p1_security, self._handle))
 
     def multiply(self, left: Tensor, right: Tensor) -> Call:
         """Element-wise product of shapes that broadcast. Scales and bounds add up."""
@@ -85,7 +123,7 @@ class P1(NativeObject):
         return Call(create(function, self._handle, *map(tensor_handle, tensors)))
 
     def __repr__(self) -> str:
-        return f"<smlp.P1 sigma {self.sigma}>"
+        return f"<smlp.P1 promising 2^-{self.security}, sigma {self.sigma}>"
 
 
 class Call(NativeObject):

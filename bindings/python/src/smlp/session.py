@@ -38,7 +38,7 @@ class Statistics:
     exchange_seconds: float
     """P2 and the wire, as far as P1 waited for them."""
     masked_values: int
-    """m: P2's advantage is at most m·2^−sigma."""
+    """Values that P2 saw under a mask, and ciphertexts that P1 re-randomised for it."""
 
     @property
     def bytes(self) -> int:
@@ -176,14 +176,19 @@ class Session(BaseSession):
 
     @property
     def advantage(self) -> float:
-        """m·2^−sigma: what P2 can have learned so far, as a bound on its advantage."""
-        return float(self.statistics.masked_values) * 2.0**-self.p1.sigma
+        """What P2 can have learned so far: a bound on its advantage over guessing."""
+        return float(2.0**-self.kept_bits)
+
+    @property
+    def kept_bits(self) -> float:
+        """The same as a number of bits: the advantage is at most 2^−kept_bits."""
+        return float(value_of(lib.smlp_session_kept_bits, self._handle))
 
     def _calling(self) -> contextlib.AbstractContextManager[None]:
         return self._transport.calling()
 
     def __repr__(self) -> str:
-        return f"<smlp.Session sigma {self.p1.sigma}>"
+        return f"<smlp.Session of {self.p1!r}>"
 
 
 class ClearSession(BaseSession):

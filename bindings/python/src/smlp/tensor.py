@@ -41,6 +41,9 @@ from .keys import KeyPair, PrivateKey, PublicKey, private_handle, public_handle
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+#: Widest masks, in bits of statistical security, that packed tensors have room for by default.
+UPLOAD_SIGMA = 80
+
 
 class Tensor(NativeObject):
     """What encrypted and clear tensors have in common. Made by :func:`smlp.encrypt` and
@@ -369,7 +372,7 @@ class IntegerTensor(Tensor):
         return self._copied(lib.smlp_tensor_to_i64, np.int64)
 
     def encrypt(
-        self, key: PublicKey | PrivateKey | KeyPair, *, packed: bool = False, sigma: int = 64
+        self, key: PublicKey | PrivateKey | KeyPair, *, packed: bool = False, sigma: int = UPLOAD_SIGMA
     ) -> EncryptedTensor:
         """Encrypts the integers as they are. The private key does the same, faster.
 
@@ -443,7 +446,7 @@ def encrypt(
     bound_bits: int | None = None,
     *,
     packed: bool = False,
-    sigma: int = 64,
+    sigma: int = UPLOAD_SIGMA,
 ) -> EncryptedTensor:
     """Encrypts an array; arguments and errors as for :func:`encode`.
 
@@ -451,7 +454,8 @@ def encrypt(
     of the last axis share a ciphertext, (bits of the key − 2) // (bound_bits + sigma + 2): what to
     use for training data. Packed tensors are decrypted, saved, cut into rows and used in sessions
     as others are; local sums and products with clear arrays need ``session.unpack`` first.
-    ``sigma`` is at least that of the P1 that will compute.
+    ``sigma`` is the widest mask, in bits of statistical security, that P1 will use on them: it
+    follows from what P1 promises; the default serves trainings that show P2 up to 2^39 values.
     """
     return encode(array, fraction_bits, bound_bits).encrypt(key, packed=packed, sigma=sigma)
 

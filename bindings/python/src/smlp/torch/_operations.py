@@ -20,8 +20,8 @@ DEFAULT_BOUND_BITS = 44
 class P1(smlp.P1):
     """The cloud: has the public key, computes, draws the masks."""
 
-    def __init__(self, key: smlp.PublicKey, sigma: int = smlp.DEFAULT_SIGMA) -> None:
-        super().__init__(key, sigma)
+    def __init__(self, key: smlp.PublicKey, **promise: Any) -> None:
+        super().__init__(key, **promise)
         self.key = key
 
 
@@ -162,12 +162,14 @@ class encrypted_operations(pallier_ops):  # noqa: N801
         bits: int = smlp.DEFAULT_KEY_BITS,
         q: int = 2**10,
         *,
-        sigma: int = smlp.DEFAULT_SIGMA,
+        sigma: int | None = None,
         bound_bits: int = DEFAULT_BOUND_BITS,
         allow_insecure: bool = False,
     ) -> None:
         self.pair = smlp.keygen(bits, allow_insecure)
-        p1, p2 = P1(self.pair.public, sigma), P2(self.pair.private)
+        insecure = allow_insecure and sigma is not None
+        p1 = P1(self.pair.public, sigma=sigma, allow_insecure=insecure)
+        p2 = P2(self.pair.private)
         self.record = smlp.Record()
         super().__init__(p1, p2, q, bound_bits, self.pair.private, self.record)
 
