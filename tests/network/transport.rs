@@ -353,6 +353,7 @@ fn threads_start_cold_over_one_connection_and_get_what_the_twin_gets() {
     let server = scene.serve("p2", "");
     let client = Arc::new(scene.connect(&[server.address]));
     let (network, x, y) = network_and_rows();
+    let start_from = network.to_bytes().unwrap();
     let (ex, ey) = (encrypt(&scene, &x), encrypt(&scene, &y));
     for trial in 1..=3 {
         let Parties { session, clear } = parties(&scene, client.clone());
@@ -360,7 +361,13 @@ fn threads_start_cold_over_one_connection_and_get_what_the_twin_gets() {
         std::thread::scope(|scope| {
             for i in 0..8 {
                 let (session, clear, start, scene) = (&session, &clear, &start, &scene);
-                let (x, y, ex, ey, mut twin) = (&x, &y, &ex, &ey, network.clone());
+                let (x, y, ex, ey, mut twin) = (
+                    &x,
+                    &y,
+                    &ex,
+                    &ey,
+                    IntegerMlp::from_bytes(&start_from).unwrap(),
+                );
                 scope.spawn(move || {
                     let mut net = twin.encrypt(&scene.key, &Random::os()).unwrap();
                     start.wait();

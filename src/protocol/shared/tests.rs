@@ -64,7 +64,7 @@ fn sealed_halves_serve_as_what_they_are_and_as_nothing_else() {
             "halves of 3 bits",
         ),
         (
-            Outbox::seal_bits,
+            |outbox, bits| outbox.seal_bits(bits),
             read_bits,
             read_halves,
             "halves of 3 values",
