@@ -264,7 +264,8 @@ fn integer(limbs: &[u64]) -> rug::Integer {
 
 #[test]
 fn ciphertexts_of_anybody_give_the_integers_of_the_twin() {
-    for p in [parties(), parties()] {
+    for kind in [ExponentLength::Half, ExponentLength::Short] {
+        let p = Parties::with(512, kind, 40);
         let x = IntegerTensor::from_i64(&[2, 2], &[5, -6, 7, 0], Some(20)).unwrap();
         let bits = IntegerTensor::from_i64(&[2, 2], &[1, 0, 0, 1], Some(1)).unwrap();
         let (theirs, their_bits) = (theirs(&p, &x), theirs(&p, &bits));

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use smlp::protocol::REQUEST_HEADER_BYTES;
 use smlp::random::Random;
 use smlp::transport::network::{Client, ClientOptions};
 use smlp::{Encrypt, EncryptedTensor, Error, IntegerTensor, P1, Promise, Transport};
@@ -81,14 +82,16 @@ fn spoil(request: &[u8], random: &mut ChaCha20Rng, number: usize) -> Vec<u8> {
         // Damaged where sizes stand.
         3 => {
             let mut bytes = request.to_vec();
+            // Any label is that of a job.
             let at = below(42 + 24);
+            let at = if at < 42 { at } else { at + 16 };
             bytes[at] ^= 1 << below(8);
             bytes
         }
         // Absurd sizes.
         _ => {
             let mut bytes = request.to_vec();
-            let at = 42 + 8 * below(3);
+            let at = REQUEST_HEADER_BYTES + 8 * below(3);
             bytes[at..at + 8].copy_from_slice(&(u64::MAX >> below(40)).to_le_bytes());
             bytes
         }
