@@ -211,7 +211,7 @@ fn a_key_takes_its_own_ciphertexts_and_those_of_its_modulus() {
         assert_eq!(x.key(), &theirs);
         assert_eq!(x.decrypt(&key).unwrap().values(), clear().values());
         assert!(matches!(x.decrypt(&other), Err(Error::KeyMismatch { .. })));
-        // Nothing but decryption and a refresh takes both.
+        // Sums take no ciphertexts of both, nor do the calls of a P1; a session does.
         assert!(matches!(
             x.add(&encrypt(ours)),
             Err(Error::KeyMismatch { .. })
@@ -226,13 +226,16 @@ fn a_key_takes_its_own_ciphertexts_and_those_of_its_modulus() {
         let nothing = session.refresh(&x.take(0, &[]).unwrap()).unwrap();
         assert!(nothing.key() == ours && nothing.is_empty());
 
-        // Their files are read under our key, and never pass for refreshed ones, whatever they claim.
-        let mut bytes = x.to_bytes().unwrap();
-        for flags in [0, 1] {
-            bytes[CONTENTS] = flags;
-            let read = EncryptedTensor::from_bytes(&bytes, ours).unwrap();
-            assert!(read.key() == ours && !read.storage().is_refreshed());
-            assert_eq!(read.decrypt(&key).unwrap().values(), clear().values());
+        // Their files are read under our key, and never pass for refreshed ones.
+        let read = EncryptedTensor::from_bytes(&x.to_bytes().unwrap(), ours).unwrap();
+        assert!(read.key() == ours && !read.storage().is_refreshed());
+        assert_eq!(read.decrypt(&key).unwrap().values(), clear().values());
+        // Packed ones go through a session and a refresh, too.
+        let packed = EncryptedTensor::encrypt_packed(&clear(), &theirs, 60, &Random::os()).unwrap();
+        for x in [session.unpack(&packed), session.refresh(&packed)] {
+            let x = x.unwrap();
+            assert!(x.key() == ours);
+            assert_eq!(x.decrypt(&key).unwrap().values(), clear().values());
         }
         let read = EncryptedTensor::from_bytes(&encrypt(ours).to_bytes().unwrap(), &theirs);
         assert!(matches!(read, Err(Error::KeyMismatch { .. })));

@@ -184,7 +184,7 @@ fn outer_products_beyond_the_limits_are_refused_before_any_work() {
             panic!("{outcome:?}");
         };
         assert!(what.contains("reply_bytes") && what.contains("smaller batches"));
-        assert_eq!((value, limit), (2000 * 2000 * 128 + 58, 256 << 20));
+        assert_eq!((value, limit), (2000 * 2000 * 128 + 90, 256 << 20));
         assert!(taken < 1 << 12, "{taken} bytes for a refusal");
         assert_eq!(key.operations(), operations);
     }

@@ -4,6 +4,7 @@
 mod common;
 
 use common::Parties;
+use sha2::{Digest, Sha256};
 use smlp::protocol::{Operation, Summary, addressee};
 use smlp::random::Random;
 use smlp::{
@@ -31,7 +32,21 @@ struct Event {
     p1_operations: u64,
 }
 
+/// What ends a reply: a digest of request and reply.
+const CHECK: usize = 32;
+
 type Spoil = dyn Fn(usize, Vec<u8>) -> Result<Vec<u8>> + Send + Sync;
+
+/// A reply that was changed by somebody who knows how it is bound to its request.
+fn bound(request: &[u8], mut body: Vec<u8>) -> Vec<u8> {
+    let check = Sha256::new_with_prefix(b"smlp reply v1")
+        .chain_update((request.len() as u64).to_le_bytes())
+        .chain_update(request)
+        .chain_update(&body)
+        .finalize();
+    body.extend_from_slice(&check);
+    body
+}
 
 /// P2 as if it were elsewhere.
 struct Remote {
@@ -41,7 +56,7 @@ struct Remote {
     values: AtomicUsize,
     under_way: AtomicUsize,
     opened: AtomicUsize,
-    /// What becomes of the n-th reply about opened parts.
+    /// What becomes of the n-th reply about opened parts, which is bound to its request again afterwards.
     spoil: Box<Spoil>,
 }
 
@@ -80,7 +95,11 @@ impl Remote {
         let reply = self.p2.answer(request);
         let reply = reply.map_err(|e| Error::Refused(e.to_string()))?;
         match operation {
-            Operation::Open => (self.spoil)(self.opened.fetch_add(1, Ordering::SeqCst), reply),
+            Operation::Open => {
+                let body = reply[..reply.len() - CHECK].to_vec();
+                let spoilt = (self.spoil)(self.opened.fetch_add(1, Ordering::SeqCst), body)?;
+                Ok(bound(request, spoilt))
+            }
             _ => Ok(reply),
         }
     }

@@ -17,7 +17,7 @@ use crate::modular::Residues;
 use crate::paillier::PublicKey;
 use crate::random::Random;
 use crate::tensor::{
-    Ciphertexts, EncryptedTensor, JobLabel, Known, Meta, Storage, broadcast_shapes, matmul_shape,
+    EncryptedTensor, JobLabel, Known, Meta, Storage, broadcast_shapes, matmul_shape,
 };
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -279,12 +279,9 @@ impl P1 {
     /// # Errors
     /// [`Error::Bound`], [`Error::KeyMismatch`].
     pub fn refresh(&self, x: &EncryptedTensor) -> Result<Call> {
-        self.inner.key.check_takes(x.key().id())?;
+        let x = &x.taken_by(&self.inner.key)?;
         if x.is_empty() {
-            let nothing = Residues::ones(self.inner.key.ring(), 0);
-            let nothing = Ciphertexts::new(self.inner.key.clone(), nothing, true);
-            let nothing = EncryptedTensor::from_parts(Arc::new(nothing), x.shape(), x.meta())?;
-            return Ok(Call::finished(vec![nothing]));
+            return self.empty(x, x.shape(), &[x.meta()]);
         }
         let Some(slots) = x.storage().slots() else {
             return Ok(Call::new(divide::ask_refresh(&self.masker(), x)?));
@@ -361,7 +358,13 @@ impl P1 {
 
     fn check(&self, tensors: &[&EncryptedTensor]) -> Result<()> {
         for x in tensors {
-            self.inner.key.check_same(x.key())?;
+            let key = &self.inner.key;
+            if *key != *x.key() && key.check_takes(x.key().id()).is_ok() {
+                return Err(Error::invalid(
+                    "these ciphertexts were made with the modulus of P1's key alone; refresh them first",
+                ));
+            }
+            key.check_same(x.key())?;
             x.storage().singles("this operation of P1")?;
         }
         Ok(())

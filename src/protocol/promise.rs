@@ -27,7 +27,8 @@ pub const MIN_SIGMA: u32 = 40;
 /// What P1 promises of its masks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Promise {
-    security: u32,
+    /// Nothing is promised without.
+    security: Option<u32>,
     values: u64,
     sigma: Option<u32>,
 }
@@ -36,7 +37,7 @@ impl Default for Promise {
     /// 2^−40, over 2^28 values outside of trainings.
     fn default() -> Self {
         Self {
-            security: DEFAULT_SECURITY,
+            security: Some(DEFAULT_SECURITY),
             values: DEFAULT_VALUES,
             sigma: None,
         }
@@ -48,7 +49,7 @@ impl Promise {
     /// a P1; 40 at least.
     pub fn of(security: u32) -> Self {
         Self {
-            security,
+            security: Some(security),
             ..Self::default()
         }
     }
@@ -67,7 +68,7 @@ impl Promise {
     /// Masks of `sigma` bits and no promise: for tests and for measuring, never for data.
     pub fn insecure(sigma: u32) -> Self {
         Self {
-            security: 0,
+            security: None,
             values: 0,
             sigma: Some(sigma),
         }
@@ -75,16 +76,16 @@ impl Promise {
 
     /// The promised bits s; 0 where nothing is promised.
     pub fn security(&self) -> u32 {
-        self.security
+        self.security.unwrap_or(0)
     }
 
     /// What calls outside of trainings may show.
     pub(super) fn serving(&self) -> Result<Budget> {
-        let insecure = self.security == 0;
-        if !insecure && !(DEFAULT_SECURITY..=MAX_SIGMA).contains(&self.security) {
+        if let Some(security) = self.security
+            && !(DEFAULT_SECURITY..=MAX_SIGMA).contains(&security)
+        {
             return Err(Error::invalid(format!(
-                "a promise of 2^-{}; {DEFAULT_SECURITY} to {MAX_SIGMA} bits are supported, {DEFAULT_SECURITY} is the default",
-                self.security
+                "a promise of 2^-{security}; {DEFAULT_SECURITY} to {MAX_SIGMA} bits are supported, {DEFAULT_SECURITY} is the default"
             )));
         }
         if let Some(sigma) = self.sigma
@@ -96,8 +97,8 @@ impl Promise {
         }
         match self.sigma {
             // All that masks of this width allow.
-            Some(sigma) => Ok(self.budget(sigma, self.security)),
-            None => self.budget_for("calls outside of trainings", self.values, self.security),
+            Some(sigma) => Ok(self.budget(sigma, self.security())),
+            None => self.budget_for("calls outside of trainings", self.values, self.security()),
         }
     }
 
@@ -105,8 +106,8 @@ impl Promise {
     pub(super) fn training(&self, values: u64, before: u64) -> Result<Budget> {
         // The share of the j-th is 2^−bits at least.
         let share = match self.security {
-            0 => 0,
-            security => security + log2_of_share(before),
+            None => 0,
+            Some(security) => security + log2_of_share(before),
         };
         self.budget_for(
             &format!("training number {before} of this network"),
@@ -123,13 +124,13 @@ impl Promise {
                 "masks of {sigma} bits keep the promise of 2^-{} for 2^{} values that P2 sees, and {what} may show up \
                  to {values}, for which {needed} bits are needed; leave the width of masks to the library, or choose \
                  at least {needed}",
-                self.security,
+                self.security(),
                 sigma.saturating_sub(share)
             ))),
             None if needed > MAX_SIGMA => Err(Error::Insecure(format!(
                 "{what} may show P2 up to {values} values; to keep the promise of 2^-{} masks would need {needed} bits, \
                  and at most {MAX_SIGMA} are supported; promise less, or show less at once",
-                self.security
+                self.security()
             ))),
             None => Ok(self.budget(needed, share)),
         }
@@ -181,7 +182,9 @@ impl Budget {
             Err(shown) => Err(Error::Insecure(format!(
                 "P2 has seen {shown} values under masks of {} bits, and {values} more would exceed the {} that keep the \
                  promise of 2^-{}; go on with a P1 that is made for more values",
-                self.sigma, self.values, self.promise.security
+                self.sigma,
+                self.values,
+                self.promise.security()
             ))),
         }
     }
@@ -239,7 +242,7 @@ mod tests {
             assert!(Promise::default().with_sigma(sigma).serving().is_err());
             assert!(Promise::insecure(sigma).serving().is_err());
         }
-        for security in [1, 39, 129] {
+        for security in [0, 1, 39, 129] {
             assert!(Promise::of(security).serving().is_err(), "{security}");
         }
     }

@@ -155,7 +155,7 @@ impl Session {
 
     /// One ciphertext a value, for an operation that takes values through a gate: what it rests on is there, too.
     fn gateable(&self, x: &EncryptedTensor) -> Result<EncryptedTensor> {
-        self.p1.key().check_same(x.key())?;
+        self.p1.key().check_takes(x.key().id())?;
         if !x.is_empty() {
             self.transfers()?;
         }

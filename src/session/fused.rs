@@ -129,14 +129,20 @@ impl Session {
     /// # Errors
     /// Those of sharing it with P2 and of the transport.
     pub fn unpack(&self, x: &EncryptedTensor) -> Result<EncryptedTensor> {
+        let x = x.taken_by(self.p1().key())?;
         if !x.is_packed() {
-            return Ok(x.clone());
+            return Ok(x);
         }
         let x = x.compact()?;
         let known = self.p1().known(&x).share;
         let item = Conversion::Tensor(&x, known, Use::Deliver(Delivery::singles()));
         let mut outcomes = self.drive(|| self.p1().share(&[item]))?;
         Ok(outcomes.remove(0).tensor())
+    }
+
+    /// An operand of this session's key, or made with its modulus alone, element after element.
+    fn own(&self, x: &EncryptedTensor) -> Result<EncryptedTensor> {
+        x.taken_by(self.p1().key())?.compact()
     }
 
     fn products(&self, items: &[Item<'_>]) -> Result<Vec<Outcome>> {
@@ -178,8 +184,8 @@ impl Session {
         if m * p * q == 0 {
             return self.divide(&self.matmul(a, b)?, division);
         }
-        let x = a.reshape(&[m as isize, p as isize])?.compact()?;
-        let w = b.reshape(&[p as isize, q as isize])?.compact()?;
+        let x = self.own(&a.reshape(&[m as isize, p as isize])?)?;
+        let w = self.own(&b.reshape(&[p as isize, q as isize])?)?;
         let meta = quotient(
             a.meta().matmul(b.meta(), p, self.limit())?,
             division,
@@ -265,7 +271,7 @@ impl Layers for Session {
     type Derivative = EncryptedDerivative;
 
     fn prepare(&self, rows: &EncryptedTensor) -> Result<EncryptedTensor> {
-        let rows = rows.compact()?;
+        let rows = self.own(rows)?;
         if rows.is_empty() || rows.ndim() == 0 || self.p1().known(&rows).share.is_some() {
             return Ok(rows);
         }
@@ -294,9 +300,9 @@ impl Layers for Session {
         layer: &Forward<'_, Self::Elements>,
     ) -> Result<(EncryptedTensor, Option<EncryptedDerivative>)> {
         let (slot, limit) = (self.slot(layer.format)?, self.limit());
-        let input = layer.input.compact()?;
-        let weight = layer.weight.compact()?;
-        let bias = layer.bias.compact()?;
+        let input = self.own(layer.input)?;
+        let weight = self.own(layer.weight)?;
+        let bias = self.own(layer.bias)?;
         let [shared_input, shared_weight, shared_bias] = self.ensure(
             slot,
             [
@@ -342,7 +348,7 @@ impl Layers for Session {
         format: Format,
     ) -> Result<EncryptedTensor> {
         let slot = self.slot(format)?;
-        let target = target.compact()?;
+        let target = self.own(target)?;
         let [shared_target, shared_output] = self.ensure(
             slot,
             [need(&target, false, false), need(output, false, false)],
@@ -380,8 +386,8 @@ impl Layers for Session {
             bias,
             ..
         } = *layer;
-        let input = input.compact()?;
-        let (weight, bias) = (&weight.compact()?, &bias.compact()?);
+        let input = self.own(input)?;
+        let (weight, bias) = (&self.own(weight)?, &self.own(bias)?);
         let [shared_input, shared_delta, shared_weight, shared_bias] = self.ensure(
             slot,
             [

@@ -116,6 +116,13 @@ impl Ciphertexts {
         &self.shares
     }
 
+    /// The same ciphertexts as those of another key with the same N. Anybody may have made them.
+    pub(crate) fn under(&self, key: &PublicKey) -> Result<Self> {
+        let limbs = self.residues().limbs().to_vec();
+        let same = self.with(Residues::from_limbs(key.ring(), limbs)?);
+        Ok(Self::with_form(key.clone(), same.form, false))
+    }
+
     fn with(&self, residues: Residues) -> Self {
         let form = match &self.form {
             Form::Single(_) => Form::Single(residues),

@@ -100,6 +100,16 @@ impl Tensor<Ciphertexts> {
         Ok(w.finish())
     }
 
+    /// The same tensor under `key`, which may be its own, or one that takes its ciphertexts: [`PublicKey::check_takes`].
+    pub(crate) fn taken_by(&self, key: &PublicKey) -> Result<Self> {
+        if self.key() == key {
+            return Ok(self.clone());
+        }
+        key.check_takes(self.key().id())?;
+        let x = self.compact()?;
+        Self::from_parts(Arc::new(x.storage().under(key)?), x.shape(), x.meta())
+    }
+
     /// Reads [`EncryptedTensor::to_bytes`](Self::to_bytes); the key has to be one that takes the ciphertexts:
     /// [`PublicKey::check_takes`]. Anybody may have made the bytes: protocols hide these ciphertexts as those of other
     /// software, with a power more for each ciphertext that P2 gets to see, once.

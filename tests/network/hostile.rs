@@ -352,7 +352,7 @@ fn small_requests_for_large_replies() {
         assert!(matches!(error, Error::Refused(_)), "{error}");
         let text = error.to_string();
         assert!(
-            text.contains("128000058") && text.contains("2000000") && text.contains("reply_bytes"),
+            text.contains("128000090") && text.contains("2000000") && text.contains("reply_bytes"),
             "{text}"
         );
     }
