@@ -210,7 +210,7 @@ def measure_library(kit: pathlib.Path, options: argparse.Namespace) -> None:
     for layers, batch in options.steps:
         seconds = {}
         for backend in sizes:
-            output = run(kit, backend, "step", layers, batch, 2048, 40, 2)
+            output = run(kit, backend, "step", layers, batch, 2048, 2)
             # The first step makes tables.
             seconds[backend] = float(output.splitlines()[-1].split()[2])
         ratio = seconds["cpu"] / seconds["cuda"]

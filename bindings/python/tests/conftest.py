@@ -41,7 +41,9 @@ def p2(key):
 @pytest.fixture
 def session(key, p2):
     """With a record, for ClearSession(session.record)."""
-    return smlp.Session(smlp.P1(key.public, sigma=SIGMA, allow_insecure=True), p2, record=smlp.Record())
+    return smlp.Session(
+        smlp.P1(key.public, sigma=SIGMA, allow_insecure=True), p2, record=smlp.Record()
+    )
 
 
 @pytest.fixture

@@ -66,7 +66,9 @@ def test_a_killed_and_resumed_training_is_repeated_by_its_twin(real_key, tmp_pat
     (tmp_path / "record.public").write_bytes(owner.public)
 
     began = time.perf_counter()
-    session = smlp.Session(smlp.P1(real_key.public, sigma=40, allow_insecure=True), smlp.P2(real_key.private))
+    session = smlp.Session(
+        smlp.P1(real_key.public, sigma=40, allow_insecure=True), smlp.P2(real_key.private)
+    )
     copy.copy(net).fit(session, x, y, steps=5, progress=False, **trainer.OPTIONS)
     step_seconds = (time.perf_counter() - began) / 5
 

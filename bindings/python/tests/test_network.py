@@ -149,7 +149,9 @@ def test_a_forked_process_connects_anew(key, server):
             with pytest.raises(smlp.TransportError, match=r"forked .* connect anew"):
                 session.relu(x)
             del session
-            again = smlp.Session(smlp.P1(key.public, sigma=40, allow_insecure=True), connect(server))
+            again = smlp.Session(
+                smlp.P1(key.public, sigma=40, allow_insecure=True), connect(server)
+            )
             assert list(again.relu(x).decrypt(key.private)) == [1, 0]
             code = 0
         finally:

@@ -49,7 +49,9 @@ def test_sessions_take_packed_tensors_and_unpack_them(pair, session):
 
 def test_products_are_divided_at_once(pair):
     record = smlp.Record()
-    session = smlp.Session(smlp.P1(pair.public, sigma=40, allow_insecure=True), smlp.P2(pair.private), record=record)
+    session = smlp.Session(
+        smlp.P1(pair.public, sigma=40, allow_insecure=True), smlp.P2(pair.private), record=record
+    )
     a, b = smlp.encode(X, 8, 12), smlp.encode(X.T.copy(), 8, 12)
     product = session.matmul_divide(a.encrypt(pair), b.encrypt(pair), 1 << 8, 8)
     assert product.scale == 8

@@ -9,7 +9,9 @@ import smlp
 @pytest.fixture
 def twins(key, p2):
     """A session and a clear one that repeats its calls."""
-    session = smlp.Session(smlp.P1(key.public, sigma=40, allow_insecure=True), p2, record=smlp.Record())
+    session = smlp.Session(
+        smlp.P1(key.public, sigma=40, allow_insecure=True), p2, record=smlp.Record()
+    )
     return session, smlp.ClearSession(session.record)
 
 
@@ -203,7 +205,7 @@ def test_a_promise_is_kept_or_refused(key, p2):
     assert session.kept_bits >= 40
     assert session.advantage == 2**-session.kept_bits
     before = session.statistics
-    with pytest.raises(smlp.InsecureError, match="promise of 2\^-40"):
+    with pytest.raises(smlp.InsecureError, match=r"promise of 2\^-40"):
         for _ in range(4):
             session.multiply(x, x)
     assert session.kept_bits >= 40

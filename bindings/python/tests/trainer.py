@@ -22,7 +22,9 @@ def main():
     )
     net = smlp.MLP.load(folder / "net.smlp", private.public)
     record = smlp.RecordFile(folder / "record", (folder / "record.public").read_bytes())
-    session = smlp.Session(smlp.P1(private.public, sigma=40, allow_insecure=True), smlp.P2(private), record=record)
+    session = smlp.Session(
+        smlp.P1(private.public, sigma=40, allow_insecure=True), smlp.P2(private), record=record
+    )
     first = net.step
     print(first, flush=True)
     net.fit(

@@ -372,7 +372,11 @@ class IntegerTensor(Tensor):
         return self._copied(lib.smlp_tensor_to_i64, np.int64)
 
     def encrypt(
-        self, key: PublicKey | PrivateKey | KeyPair, *, packed: bool = False, sigma: int = UPLOAD_SIGMA
+        self,
+        key: PublicKey | PrivateKey | KeyPair,
+        *,
+        packed: bool = False,
+        sigma: int = UPLOAD_SIGMA,
     ) -> EncryptedTensor:
         """Encrypts the integers as they are. The private key does the same, faster.
 

@@ -202,7 +202,9 @@ def test_bounds_are_checked_in_the_clear():
 def test_parties_apart(phe):
     """P1 with a P2 behind a function of bytes; only the owner decrypts, and repeats the record."""
     key, record = smlp.keygen(512, allow_insecure=True), smlp.Record()
-    apart = pallier_ops(P1(key.public, sigma=40, allow_insecure=True), P2(key.private).answer, Q, record=record)
+    apart = pallier_ops(
+        P1(key.public, sigma=40, allow_insecure=True), P2(key.private).answer, Q, record=record
+    )
     a = EncryptedTensor(A, Q, apart)
     product = (a * a).tensor()
     with pytest.raises(TypeError, match="only the data owner"):
