@@ -223,16 +223,10 @@ fn refreshing_keeps_packs() {
     // Slots too narrow for masks of this P1: an error by numbers, not garbage.
     let wide = P1::new(key.clone(), Promise::insecure(64)).unwrap();
     let error = wide.refresh(&packed).unwrap_err();
+    let text = error.to_string();
     assert!(
-        matches!(
-            error,
-            Error::Bound {
-                needed: 75,
-                limit: 51,
-                ..
-            }
-        ),
-        "{error}"
+        text.contains("masks of 40 bits") && text.contains("needs 64"),
+        "{text}"
     );
     // A view that cuts through ciphertexts says what to do.
     let error = s.p1().refresh(&packed.transpose()).unwrap_err();

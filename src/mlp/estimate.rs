@@ -11,7 +11,7 @@ use crate::protocol::profile::{self, Cost, Phase};
 use crate::protocol::{P1, P2, Promise};
 use crate::random::Random;
 use crate::session::{Layers, Session, Statistics};
-use crate::tensor::{Ciphertexts, EncryptedTensor, IntegerTensor, UPLOAD_SIGMA};
+use crate::tensor::{EncryptedTensor, IntegerTensor, UPLOAD_SIGMA};
 use crate::transport::InProcess;
 use std::fmt;
 use std::sync::Arc;
@@ -84,8 +84,9 @@ impl Estimate {
             Mlp::draw(config.clone(), Some(seed_from_number(0)))?.encrypt(&key, &random)?;
         let batch = job.batch_size.min(job.rows);
         let (inputs, outputs) = (config.layers[0], config.layers[config.depth()]);
-        let x = zeros(config, batch, inputs, &key)?;
-        let y = zeros(config, batch, outputs, &key)?;
+        // A batch for each of two steps.
+        let x = zeros(config, 2 * batch, inputs, &key)?;
+        let y = zeros(config, 2 * batch, outputs, &key)?;
         let packs = |x: &EncryptedTensor| {
             let packs = x.storage().slots().map_or(0, |s| s.packs_per_line());
             (packs as u64).saturating_mul(job.rows as u64)
@@ -98,9 +99,18 @@ impl Estimate {
         let exposure = config.exposure(job.rows, batch, steps);
         let values = session.shown(&exposure);
         let (sigma, first_step, step) = session.train(&exposure, 0, |session| {
-            let first_step = step(&mut net, session, &x, &y)?;
-            // Rows of a prepared data set are shared already; so are these now.
-            let step = step(&mut net, session, &x, &y)?;
+            session.reset_statistics();
+            let before = profile::snapshot();
+            let (x, y) = (session.prepare(&x)?, session.prepare(&y)?);
+            let mut step = |first: usize, before| -> Result<StepCost> {
+                let rows: Vec<usize> = (first..first + batch).collect();
+                net.step_on(session, &x.take(0, &rows)?, &y.take(0, &rows)?, 0.1, &[])?;
+                Ok(StepCost::since(before, session))
+            };
+            // With what it sets up, and the sharing of its rows and of the next ones.
+            let first_step = step(0, before)?;
+            session.reset_statistics();
+            let step = step(batch, profile::snapshot())?;
             Ok((session.p1().sigma(), first_step, step))
         })?;
         Ok(Self {
@@ -130,6 +140,23 @@ impl Estimate {
 }
 
 impl StepCost {
+    /// What was done since then, in a session that began to count then.
+    fn since(before: Vec<Cost>, session: &Session) -> Self {
+        let phases = profile::snapshot()
+            .into_iter()
+            .zip(before)
+            .map(|(after, before)| Cost {
+                phase: after.phase,
+                items: after.items - before.items,
+                time: after.time - before.time,
+            })
+            .collect();
+        Self {
+            statistics: session.statistics(),
+            phases,
+        }
+    }
+
     /// Time of the step, both parties.
     pub fn time(&self) -> Duration {
         self.statistics.p1_time + self.statistics.exchange_time
@@ -153,30 +180,6 @@ fn zeros(
     let clear =
         IntegerTensor::from_f64(&[rows, columns], &values, config.fraction_bits, Some(bits))?;
     EncryptedTensor::encrypt_packed(&clear, key, UPLOAD_SIGMA, &Random::os())
-}
-
-fn step(
-    net: &mut Mlp<Ciphertexts>,
-    session: &Session,
-    x: &EncryptedTensor,
-    y: &EncryptedTensor,
-) -> Result<StepCost> {
-    session.reset_statistics();
-    let before = profile::snapshot();
-    net.step_on(session, x, y, 0.1, &[])?;
-    let phases = profile::snapshot()
-        .into_iter()
-        .zip(before)
-        .map(|(after, before)| Cost {
-            phase: after.phase,
-            items: after.items - before.items,
-            time: after.time - before.time,
-        })
-        .collect();
-    Ok(StepCost {
-        statistics: session.statistics(),
-        phases,
-    })
 }
 
 impl fmt::Display for StepCost {
@@ -277,8 +280,8 @@ mod tests {
         // Slots of 54 bits: 9 values a ciphertext, so each row takes one for each of x and y.
         assert_eq!(estimate.data_ciphertexts, 20);
         assert_eq!(estimate.data_bytes, 20 * 128);
-        assert_eq!(estimate.step.statistics.rounds, 8);
-        assert!(estimate.first_step.statistics.rounds > 8);
+        assert_eq!(estimate.step.statistics.rounds, 9);
+        assert!(estimate.first_step.statistics.rounds > 9);
         assert_eq!(estimate.step.phase(Phase::Garbling).items, 2 * 4 * 4);
         // The length of exponents changes times alone.
         let short = Job {

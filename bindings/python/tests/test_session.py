@@ -137,7 +137,7 @@ def test_statistics(key, twins):
     assert cost.operations == cost.p1_operations + cost.p2_operations > 0
     assert cost.seconds == cost.p1_seconds + cost.exchange_seconds > 0
     assert cost.masked_values >= 8
-    assert session.advantage == cost.masked_values * 2.0**-40
+    assert session.advantage == pytest.approx(cost.masked_values * 2.0**-40)
     session.reset_statistics()
     assert session.statistics.rounds == 0
 

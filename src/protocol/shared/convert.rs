@@ -136,11 +136,12 @@ fn write_tensor(
         Some(&slots) => {
             let needed = bound + masker.sigma() + 2;
             if (slots.bits() as u32) < needed {
-                return Err(Error::Bound {
-                    what: "a masked value in a slot of this packed tensor",
-                    needed,
-                    limit: slots.bits() as u32,
-                });
+                return Err(Error::invalid(format!(
+                    "this packed tensor has room for masks of {} bits of statistical security, and P1's promise needs {}; \
+                     pack it anew with room for these",
+                    (slots.bits() as u32).saturating_sub(bound + 2),
+                    masker.sigma()
+                )));
             }
             let packs = tensor.storage().residues();
             let random = RandomPart::of(tensor.storage());

@@ -158,7 +158,6 @@ _STATUS_FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "smlp_call_result": (CALL, _SIZE, _out(TENSOR)),
     "smlp_p2_new": (PRIVATE_KEY, _out(P2)),
     "smlp_p2_new_with_limits": (PRIVATE_KEY, _U64, _U64, _out(P2)),
-    "smlp_p2_answer": (P2, _DATA, _SIZE, _out(BYTES)),
     "smlp_p2_answer_for": (P2, _DATA, _SIZE, _DATA, _SIZE, _out(BYTES)),
     "smlp_reply_write": (REPLY, _DATA, _SIZE),
     "smlp_transport_in_process": (P2, _out(TRANSPORT)),

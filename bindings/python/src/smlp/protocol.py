@@ -62,8 +62,8 @@ class P1(NativeObject):
     def __init__(
         self,
         key: PublicKey,
-        *,
         security: int = DEFAULT_SECURITY,
+        *,
         values: int = DEFAULT_VALUES,
         sigma: int | None = None,
         allow_insecure: bool = False,

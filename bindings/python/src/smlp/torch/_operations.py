@@ -20,8 +20,10 @@ DEFAULT_BOUND_BITS = 44
 class P1(smlp.P1):
     """The cloud: has the public key, computes, draws the masks."""
 
-    def __init__(self, key: smlp.PublicKey, **promise: Any) -> None:
-        super().__init__(key, **promise)
+    def __init__(
+        self, key: smlp.PublicKey, security: int = smlp.DEFAULT_SECURITY, **promise: Any
+    ) -> None:
+        super().__init__(key, security, **promise)
         self.key = key
 
 
