@@ -158,7 +158,7 @@ static void operations_go_on_in_one_process(void) {
   smlp_session *forking = NULL;
   smlp_tensor *out = NULL;
   OK(smlp_transport_callback(fork_and_answer, NULL, &transport));
-  OK(smlp_session_new(p1, transport, &forking));
+  OK(smlp_session_new(p1, transport, NULL, &forking));
   smlp_status status = smlp_session_relu(forking, secret, &out, NULL);
   if (forked == 0) {
     REQUIRE(status == SMLP_FINISHED);
@@ -187,7 +187,7 @@ int main(int argc, char **argv) {
   OK(smlp_p1_new_with_sigma(public_key, 40, SMLP_ALLOW_INSECURE, &p1));
   OK(smlp_p2_new(key, &p2));
   OK(smlp_transport_in_process(p2, &transport));
-  OK(smlp_session_new(p1, transport, &session));
+  OK(smlp_session_new(p1, transport, NULL, &session));
   OK(smlp_tensor_from_i64(values, COUNT, shape, 1, 20, &clear));
   OK(smlp_tensor_encrypt(clear, public_key, &secret));
   work(nonce);

@@ -131,7 +131,7 @@ void formats(const smlp::PrivateKey& key) {
 }
 
 void messages(const smlp::PrivateKey& key) {
-  const smlp::P1 p1{key.public_key(), 40};
+  const smlp::P1 p1 = smlp::P1::with_sigma(key.public_key(), 40, SMLP_ALLOW_INSECURE);
   const smlp::P2 p2{key};
   const Tensor x = Tensor::from_i64({3}, {1}, 4).encrypt(key);
   const std::function<smlp::Call()> starts[] = {
@@ -197,7 +197,7 @@ void messages(const smlp::PrivateKey& key) {
 
   // What P2 sealed for one client, here its seeds, another one cannot quote.
   {
-    const smlp::P1 fresh{key.public_key(), 40};
+    const smlp::P1 fresh = smlp::P1::with_sigma(key.public_key(), 40, SMLP_ALLOW_INSECURE);
     const Vector name{'a'}, other{'b'};
     smlp::Call call = fresh.relu(x);
     call.resume(p2.answer_for(name, call.request()));
@@ -246,7 +246,7 @@ void keys(const smlp::PrivateKey& key) {
   REFUSED(SMLP_KEY_MISMATCH, Tensor::concatenate({x, y}, 0));
   REFUSED(SMLP_KEY_MISMATCH, x.decrypt(other));
   REFUSED(SMLP_KEY_MISMATCH, Tensor::from_bytes(x.to_bytes(), other.public_key()));
-  const smlp::P1 p1{key.public_key(), 40};
+  const smlp::P1 p1 = smlp::P1::with_sigma(key.public_key(), 40, SMLP_ALLOW_INSECURE);
   const smlp::P2 wrong{other};
   REFUSED(SMLP_KEY_MISMATCH, p1.multiply(x, y));
   REFUSED(SMLP_KEY_MISMATCH, p1.refresh(y));

@@ -43,7 +43,7 @@ def test_sessions_take_packed_tensors_and_unpack_them(pair, session):
         session.relu(packed).decrypt(pair.private), np.maximum(twin.numpy(), 0)
     )
     narrow = twin.encrypt(pair, packed=True, sigma=20)
-    with pytest.raises(smlp.BoundError, match="slot"):
+    with pytest.raises(smlp.InvalidArgumentError, match="room for masks of 20 bits"):
         session.unpack(narrow)
 
 

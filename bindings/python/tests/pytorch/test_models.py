@@ -29,7 +29,7 @@ def test_integers_with_the_layouts_job(tmp_path):
 
 def test_ciphertexts_at_a_real_key_size(tmp_path):
     """A larger step than the layout's lr 50, which takes four epochs."""
-    printed = run("model_enc.py", "--lr", "4", "--sigma", "40", output=tmp_path)
+    printed = run("model_enc.py", "--lr", "4", output=tmp_path)
     assert "2048-bit key" in printed
     assert "accuracy 1.0" in printed
     assert "weights equal the clear twin's: yes, every integer" in printed
