@@ -6,11 +6,12 @@ mod common;
 use common::Parties;
 use smlp::mlp::{Estimate, Job, Mlp, seed_from_number};
 use smlp::random::Random;
+use smlp::session::Layers;
 use smlp::tensor::{Storage, UPLOAD_SIGMA};
 use smlp::{
     Activation, Arithmetic, Encrypt, EncryptedMlp, EncryptedTensor, Error, ExponentLength,
     FitOptions, InProcess, IntegerMlp, IntegerTensor, MlpConfig, P1, P2, PrivateKey, Promise,
-    Result, Security, Session, TrainFor, Transport,
+    PublicKey, Result, Security, Session, TrainFor, Transport,
 };
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -123,6 +124,50 @@ fn trainings_of_a_network_share_the_promise() {
     // The copy that the owner decrypts and encrypts again is the same network.
     let again = training.net.decrypt(&key).unwrap();
     assert_eq!(again.trainings(), 6);
+}
+
+/// What other sessions know of the same data takes nothing from a training, however many there are.
+#[test]
+fn sessions_that_share_the_same_data_leave_a_training_its_own() {
+    let key = Parties::new(512, 40).key;
+    let config = MlpConfig::new(&[20, 1], &[Activation::Linear]).with_fraction_bits(8);
+    let Training { mut net, x, y } = Training::new(&key, &config, 64, false);
+    let own = session(&key, Promise::default());
+    let others: Vec<_> = (0..16).map(|_| session(&key, Promise::default())).collect();
+    let options = FitOptions::new(TrainFor::Steps(6), 64, 0.1);
+    let mut progress = |_: &EncryptedMlp, _: u64, _: u64| {
+        others
+            .iter()
+            .for_each(|other| _ = other.prepare(&x).unwrap());
+        ControlFlow::Continue(())
+    };
+    net.fit(&own, &x, &y, &options, &mut progress).unwrap();
+    assert!(own.statistics().kept_bits() >= 41.0);
+}
+
+/// Elements out of order, and ciphertexts of the modulus alone, of which a session makes its own before it shares them.
+#[test]
+fn a_step_shares_its_batch_once_whatever_it_is() {
+    let key = Parties::new(256, 40).key;
+    let config = MlpConfig::new(&[100, 1], &[Activation::Linear]).with_fraction_bits(8);
+    let rows = 144;
+    let [across, stranger] = [true, false].map(|across| {
+        let Training { mut net, x, y } = Training::new(&key, &config, rows, false);
+        let columns = x.transpose().compact().unwrap();
+        let x = match across {
+            true => columns.transpose(),
+            false => {
+                let n = key.public().modulus_bytes();
+                let modulus = PublicKey::from_modulus(&n, Security::AllowInsecure).unwrap();
+                let clear = x.decrypt(&key).unwrap();
+                EncryptedTensor::encrypt(&clear, &modulus, &Random::os()).unwrap()
+            }
+        };
+        let session = session(&key, Promise::default());
+        net.train_step(&session, &x, &y, 0.1)
+            .map(|()| session.statistics().masked_values)
+    });
+    assert_eq!(across.unwrap(), stranger.unwrap());
 }
 
 /// P2, and how often it was asked.

@@ -114,6 +114,7 @@ impl<S: Storage> Mlp<S> {
             rows: rows.iter().map(|&row| row as u64).collect(),
             learning_rate: lr,
         };
+        let (x, y) = (&arith.adopt(x)?, &arith.adopt(y)?);
         let key = arith.begin(&call)?;
         let largest = divisors.weights.max(divisors.biases);
         let format = self.format(x, largest.max(1 << self.config.fraction_bits));
