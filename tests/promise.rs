@@ -195,7 +195,7 @@ fn masks_that_are_too_narrow_are_refused_before_anything_is_sent() {
         assert!(text.contains(part), "{text}");
     }
     assert_eq!(asked.load(Ordering::SeqCst), 0);
-    assert_eq!(training.net.step(), 0);
+    assert_eq!((training.net.step(), training.net.trainings()), (0, 0));
 }
 
 #[test]
@@ -251,6 +251,8 @@ fn an_estimate_says_how_wide_masks_will_be() {
     let shown = session.statistics().masked_values;
     assert!(shown <= estimate.values, "{shown} > {}", estimate.values);
     assert!(2 * shown > estimate.values, "{shown}, {}", estimate.values);
+    // What it says is never less than what comes of it.
+    assert!(estimate.log2_advantage() >= session.statistics().advantage.log2());
     assert!(
         estimate
             .to_string()

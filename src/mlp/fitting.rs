@@ -115,10 +115,10 @@ impl<S: Stored> Mlp<S> {
             self.divisors(&x, last, options.learning_rate)?;
         }
         let exposure = self.config.exposure(rows, largest, total);
-        let before = self.begin_training();
-        // A process that dies from here on has shown something, and the file knows it.
-        self.checkpoint(options)?;
-        arith.train(&exposure, before, |arith| {
+        arith.train(&exposure, self.trainings, |arith| {
+            self.begin_training();
+            // A process that dies from here on has shown something, and the file knows it.
+            self.checkpoint(options)?;
             self.fit_on(arith, &x, &y, options, total, progress)
         })
     }
