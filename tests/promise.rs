@@ -9,10 +9,11 @@ use smlp::random::Random;
 use smlp::session::Layers;
 use smlp::tensor::{Storage, UPLOAD_SIGMA};
 use smlp::{
-    Activation, Arithmetic, Encrypt, EncryptedMlp, EncryptedTensor, Error, ExponentLength,
-    FitOptions, InProcess, IntegerMlp, IntegerTensor, MlpConfig, P1, P2, PrivateKey, Promise,
-    PublicKey, Result, Security, Session, TrainFor, Transport,
+    Activation, Arithmetic, Checkpointing, Encrypt, EncryptedMlp, EncryptedTensor, Error,
+    ExponentLength, FitOptions, InProcess, IntegerMlp, IntegerTensor, MlpConfig, P1, P2,
+    PrivateKey, Promise, PublicKey, Result, Security, Session, TrainFor, Transport,
 };
+use std::num::NonZeroU64;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -196,6 +197,50 @@ fn masks_that_are_too_narrow_are_refused_before_anything_is_sent() {
     }
     assert_eq!(asked.load(Ordering::SeqCst), 0);
     assert_eq!((training.net.step(), training.net.trainings()), (0, 0));
+}
+
+/// Whoever answers the first request finds it counted in the file: a process that dies then does not get its share back.
+#[test]
+fn a_checkpoint_counts_a_training_before_anything_is_sent() {
+    let key = Parties::new(512, 40).key;
+    let name = format!("smlp-promise-{}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let (file, public) = (path.clone(), key.public().clone());
+    let counted = move || {
+        let bytes = std::fs::read(&file).unwrap();
+        EncryptedMlp::from_bytes(&bytes, &public)
+            .unwrap()
+            .trainings()
+    };
+    let (found, counts) = (Arc::new(AtomicUsize::new(0)), counted.clone());
+    let seen = found.clone();
+    let wire = move |_: &[u8]| -> Result<Vec<u8>> {
+        seen.store(counts() as usize, Ordering::SeqCst);
+        Err(Error::Transport("gone".into()))
+    };
+    let p1 = P1::new(key.public().clone(), Promise::default()).unwrap();
+    let session = Session::new(Arc::new(p1), Arc::new(wire));
+    let mut training = Training::new(&key, &configurations()[0], 8, false);
+    let mut fit = |steps: u64| {
+        let options = FitOptions {
+            checkpoint: Some(Checkpointing {
+                path: path.clone(),
+                every_steps: NonZeroU64::MIN,
+            }),
+            ..FitOptions::new(TrainFor::Steps(steps), 4, 0.1)
+        };
+        let Training { net, x, y } = &mut training;
+        net.fit(&session, x, y, &options, &mut go_on)
+    };
+    // Nothing to do: nothing is asked, and nothing counted.
+    fit(0).unwrap();
+    assert_eq!((counted(), found.load(Ordering::SeqCst)), (0, 0));
+    for before in 0..2 {
+        fit(3).unwrap_err();
+        assert_eq!(found.load(Ordering::SeqCst), before + 1);
+    }
+    assert_eq!(counted(), 2);
+    std::fs::remove_file(&path).unwrap();
 }
 
 #[test]

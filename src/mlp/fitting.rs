@@ -114,6 +114,10 @@ impl<S: Stored> Mlp<S> {
             let last = rows - (steps_per_pass as usize - 1) * largest;
             self.divisors(&x, last, options.learning_rate)?;
         }
+        if total == 0 {
+            // Nothing is shown, and no training counted.
+            return self.checkpoint(options);
+        }
         let exposure = self.config.exposure(rows, largest, total);
         arith.train(&exposure, self.trainings, |arith| {
             self.begin_training();
