@@ -249,9 +249,8 @@ fn a_session_outlives_a_set_up_that_fails() {
     let transport = move |request: &[u8]| -> smlp::Result<Vec<u8>> {
         let set_up = addressee(request)?.0 == Operation::Setup;
         let mut reply = p2.answer(request)?;
-        match set_up && failures.fetch_sub(1, std::sync::atomic::Ordering::Relaxed) > 0 {
-            true => reply[80] ^= 1,
-            false => {}
+        if set_up && failures.fetch_sub(1, std::sync::atomic::Ordering::Relaxed) > 0 {
+            reply[80] ^= 1;
         }
         Ok(reply)
     };
