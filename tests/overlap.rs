@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use smlp::protocol::{Operation, Summary, addressee};
 use smlp::random::Random;
 use smlp::{
-    Clear, EncryptedMlp, Error, IntegerMlp, IntegerTensor, MlpConfig, P1, P2, Promise, PublicKey,
-    Record, Result, Session, Transport,
+    Arithmetic, Clear, Division, EncryptedMlp, Error, IntegerMlp, IntegerTensor, MlpConfig, P1, P2,
+    Promise, PublicKey, Record, Result, Session, Transport,
 };
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -54,6 +54,8 @@ struct Remote {
     p2: P2,
     events: Mutex<Vec<Event>>,
     values: AtomicUsize,
+    /// Those of opened parts.
+    ahead: AtomicUsize,
     under_way: AtomicUsize,
     opened: AtomicUsize,
     /// What becomes of the n-th reply about opened parts, which is bound to its request again afterwards.
@@ -71,6 +73,7 @@ impl Remote {
             p2: P2::new(p.key.clone()),
             events: Mutex::default(),
             values: AtomicUsize::new(0),
+            ahead: AtomicUsize::new(0),
             under_way: AtomicUsize::new(0),
             opened: AtomicUsize::new(0),
             spoil: Box::new(spoil),
@@ -112,6 +115,9 @@ impl Transport for Remote {
         self.log(operation, false, request.len());
         let values = Summary::of(request, &self.key)?.values() as usize;
         self.values.fetch_add(values, Ordering::SeqCst);
+        if operation == Operation::Open {
+            self.ahead.fetch_add(values, Ordering::SeqCst);
+        }
         let reply = self.answer(operation, request);
         if let Ok(reply) = &reply {
             self.log(operation, true, reply.len());
@@ -298,6 +304,40 @@ fn an_exchange_that_fails_ahead_fails_the_call() {
         });
         assert_eq!(error, expected);
     }
+}
+
+/// What went ahead was seen, and counts, though the call ended before its own request was made.
+#[test]
+fn parts_of_a_failed_call_count_with_their_ciphertexts() {
+    let p = Parties::new(512, 40);
+    on_one_thread(move || {
+        let remote = Remote::new(&p, |_, _| Err(Error::Transport("gone".into())));
+        let over = session(&p, Arc::new(remote.clone()));
+        let [x, w] = [[32, 20], [20, 32]].map(|shape| {
+            let values: Vec<i64> = (0..640).collect();
+            p.encrypt(&IntegerTensor::from_i64(&shape, &values, Some(10)).unwrap())
+        });
+        let by = Division {
+            divisor: 7,
+            scale_drop: 0,
+            rounding: None,
+        };
+        over.matmul_divide(&x, &w, by).unwrap_err();
+        let events = remote.events.lock().unwrap();
+        let asked = events.iter().filter(|e| !e.is_reply);
+        let (ahead, rest): (Vec<_>, Vec<_>) = asked.partition(|e| e.operation == Operation::Open);
+        assert!(!ahead.is_empty() && rest.len() == 1, "{rest:?}");
+        // Both operands were shared, in ciphertexts of 128 bytes, but for the heads; of cross terms, whose slots have more
+        // than 102 bits, a ciphertext holds four at most.
+        let ahead = remote.ahead.load(Ordering::SeqCst);
+        let values = 1280 + ahead;
+        let ciphertexts = (rest[0].bytes - 300) / 128 + ahead / 4;
+        let counted = over.statistics().masked_values as usize;
+        assert!(
+            counted >= values + ciphertexts,
+            "{counted}: {values}, {ciphertexts}"
+        );
+    });
 }
 
 #[test]

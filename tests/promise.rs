@@ -6,12 +6,14 @@ mod common;
 use common::Parties;
 use smlp::mlp::{Estimate, Job, Mlp, seed_from_number};
 use smlp::random::Random;
+use smlp::session::Layers;
 use smlp::tensor::{Storage, UPLOAD_SIGMA};
 use smlp::{
-    Activation, Arithmetic, Encrypt, EncryptedMlp, EncryptedTensor, Error, ExponentLength,
-    FitOptions, InProcess, IntegerMlp, IntegerTensor, MlpConfig, P1, P2, PrivateKey, Promise,
-    Result, Security, Session, TrainFor, Transport,
+    Activation, Arithmetic, Checkpointing, Encrypt, EncryptedMlp, EncryptedTensor, Error,
+    ExponentLength, FitOptions, InProcess, IntegerMlp, IntegerTensor, MlpConfig, P1, P2,
+    PrivateKey, Promise, PublicKey, Result, Security, Session, TrainFor, Transport,
 };
+use std::num::NonZeroU64;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -125,6 +127,50 @@ fn trainings_of_a_network_share_the_promise() {
     assert_eq!(again.trainings(), 6);
 }
 
+/// What other sessions know of the same data takes nothing from a training, however many there are.
+#[test]
+fn sessions_that_share_the_same_data_leave_a_training_its_own() {
+    let key = Parties::new(512, 40).key;
+    let config = MlpConfig::new(&[20, 1], &[Activation::Linear]).with_fraction_bits(8);
+    let Training { mut net, x, y } = Training::new(&key, &config, 64, false);
+    let own = session(&key, Promise::default());
+    let others: Vec<_> = (0..16).map(|_| session(&key, Promise::default())).collect();
+    let options = FitOptions::new(TrainFor::Steps(6), 64, 0.1);
+    let mut progress = |_: &EncryptedMlp, _: u64, _: u64| {
+        others
+            .iter()
+            .for_each(|other| _ = other.prepare(&x).unwrap());
+        ControlFlow::Continue(())
+    };
+    net.fit(&own, &x, &y, &options, &mut progress).unwrap();
+    assert!(own.statistics().kept_bits() >= 41.0);
+}
+
+/// Elements out of order, and ciphertexts of the modulus alone, of which a session makes its own before it shares them.
+#[test]
+fn a_step_shares_its_batch_once_whatever_it_is() {
+    let key = Parties::new(256, 40).key;
+    let config = MlpConfig::new(&[100, 1], &[Activation::Linear]).with_fraction_bits(8);
+    let rows = 144;
+    let [across, stranger] = [true, false].map(|across| {
+        let Training { mut net, x, y } = Training::new(&key, &config, rows, false);
+        let columns = x.transpose().compact().unwrap();
+        let x = match across {
+            true => columns.transpose(),
+            false => {
+                let n = key.public().modulus_bytes();
+                let modulus = PublicKey::from_modulus(&n, Security::AllowInsecure).unwrap();
+                let clear = x.decrypt(&key).unwrap();
+                EncryptedTensor::encrypt(&clear, &modulus, &Random::os()).unwrap()
+            }
+        };
+        let session = session(&key, Promise::default());
+        net.train_step(&session, &x, &y, 0.1)
+            .map(|()| session.statistics().masked_values)
+    });
+    assert_eq!(across.unwrap(), stranger.unwrap());
+}
+
 /// P2, and how often it was asked.
 fn counted(key: &PrivateKey) -> (Arc<dyn Transport>, Arc<AtomicUsize>) {
     let (p2, asked) = (P2::new(key.clone()), Arc::new(AtomicUsize::new(0)));
@@ -150,7 +196,51 @@ fn masks_that_are_too_narrow_are_refused_before_anything_is_sent() {
         assert!(text.contains(part), "{text}");
     }
     assert_eq!(asked.load(Ordering::SeqCst), 0);
-    assert_eq!(training.net.step(), 0);
+    assert_eq!((training.net.step(), training.net.trainings()), (0, 0));
+}
+
+/// Whoever answers the first request finds it counted in the file: a process that dies then does not get its share back.
+#[test]
+fn a_checkpoint_counts_a_training_before_anything_is_sent() {
+    let key = Parties::new(512, 40).key;
+    let name = format!("smlp-promise-{}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let (file, public) = (path.clone(), key.public().clone());
+    let counted = move || {
+        let bytes = std::fs::read(&file).unwrap();
+        EncryptedMlp::from_bytes(&bytes, &public)
+            .unwrap()
+            .trainings()
+    };
+    let (found, counts) = (Arc::new(AtomicUsize::new(0)), counted.clone());
+    let seen = found.clone();
+    let wire = move |_: &[u8]| -> Result<Vec<u8>> {
+        seen.store(counts() as usize, Ordering::SeqCst);
+        Err(Error::Transport("gone".into()))
+    };
+    let p1 = P1::new(key.public().clone(), Promise::default()).unwrap();
+    let session = Session::new(Arc::new(p1), Arc::new(wire));
+    let mut training = Training::new(&key, &configurations()[0], 8, false);
+    let mut fit = |steps: u64| {
+        let options = FitOptions {
+            checkpoint: Some(Checkpointing {
+                path: path.clone(),
+                every_steps: NonZeroU64::MIN,
+            }),
+            ..FitOptions::new(TrainFor::Steps(steps), 4, 0.1)
+        };
+        let Training { net, x, y } = &mut training;
+        net.fit(&session, x, y, &options, &mut go_on)
+    };
+    // Nothing to do: nothing is asked, and nothing counted.
+    fit(0).unwrap();
+    assert_eq!((counted(), found.load(Ordering::SeqCst)), (0, 0));
+    for before in 0..2 {
+        fit(3).unwrap_err();
+        assert_eq!(found.load(Ordering::SeqCst), before + 1);
+    }
+    assert_eq!(counted(), 2);
+    std::fs::remove_file(&path).unwrap();
 }
 
 #[test]
@@ -206,6 +296,8 @@ fn an_estimate_says_how_wide_masks_will_be() {
     let shown = session.statistics().masked_values;
     assert!(shown <= estimate.values, "{shown} > {}", estimate.values);
     assert!(2 * shown > estimate.values, "{shown}, {}", estimate.values);
+    // What it says is never less than what comes of it.
+    assert!(estimate.log2_advantage() >= session.statistics().advantage.log2());
     assert!(
         estimate
             .to_string()

@@ -134,8 +134,7 @@ impl Estimate {
 
     /// P2's advantage over guessing at the end, as a power of two: log2 of m·2^−σ.
     pub fn log2_advantage(&self) -> f64 {
-        let masked = self.step.statistics.masked_values as f64 * self.steps as f64;
-        masked.max(1.0).log2() - f64::from(self.sigma)
+        (self.values.max(1) as f64).log2() - f64::from(self.sigma)
     }
 }
 

@@ -114,11 +114,15 @@ impl<S: Stored> Mlp<S> {
             let last = rows - (steps_per_pass as usize - 1) * largest;
             self.divisors(&x, last, options.learning_rate)?;
         }
+        if total == 0 {
+            // Nothing is shown, and no training counted.
+            return self.checkpoint(options);
+        }
         let exposure = self.config.exposure(rows, largest, total);
-        let before = self.begin_training();
-        // A process that dies from here on has shown something, and the file knows it.
-        self.checkpoint(options)?;
-        arith.train(&exposure, before, |arith| {
+        arith.train(&exposure, self.trainings, |arith| {
+            self.begin_training();
+            // A process that dies from here on has shown something, and the file knows it.
+            self.checkpoint(options)?;
             self.fit_on(arith, &x, &y, options, total, progress)
         })
     }

@@ -63,8 +63,8 @@ impl<S: Storage> Mlp<S> {
         let batch = x.shape()[0];
         self.divisors(&x, batch, lr)?;
         let exposure = self.config.exposure(batch, batch, 1);
-        let before = self.begin_training();
-        arith.train(&exposure, before, |arith| {
+        arith.train(&exposure, self.trainings, |arith| {
+            self.begin_training();
             self.step_on(arith, &x, &y, lr, &[])
         })
     }
@@ -89,11 +89,9 @@ impl<S: Storage> Mlp<S> {
         Divisors::new(lr, self.config.fraction_bits, batch)
     }
 
-    /// Counts a training, before anything of it is shown: how many there were before.
-    pub(super) fn begin_training(&mut self) -> u64 {
-        let before = self.trainings;
-        self.trainings = before.saturating_add(1);
-        before
+    /// Counts a training that is not refused, before anything of it is shown.
+    pub(super) fn begin_training(&mut self) {
+        self.trainings = self.trainings.saturating_add(1);
     }
 
     /// One step, as a part of a training, on rows that were checked; `rows` say where they come from.
@@ -114,6 +112,7 @@ impl<S: Storage> Mlp<S> {
             rows: rows.iter().map(|&row| row as u64).collect(),
             learning_rate: lr,
         };
+        let (x, y) = (&arith.adopt(x)?, &arith.adopt(y)?);
         let key = arith.begin(&call)?;
         let largest = divisors.weights.max(divisors.biases);
         let format = self.format(x, largest.max(1 << self.config.fraction_bits));

@@ -12,6 +12,7 @@ use std::sync::Mutex;
 use super::key::{OVERHEAD, RecordKey, RecordPublicKey};
 use super::{Line, Record, Recorder};
 use crate::error::{Error, Result};
+use crate::parallel::Process;
 use crate::wire::{Kind, Reader, Writer};
 
 /// The longest line: a batch of 2^24 rows.
@@ -25,6 +26,8 @@ const MAX_FILE_BYTES: u64 = 8 << 30;
 pub struct RecordFile {
     path: PathBuf,
     key: RecordPublicKey,
+    /// Who writes: a child that was forked would write over its parent's lines.
+    process: Process,
     end: Mutex<End>,
 }
 
@@ -76,7 +79,13 @@ impl RecordFile {
             lines,
         });
         let path = path.to_owned();
-        Ok(Self { path, key, end })
+        let process = Process::current();
+        Ok(Self {
+            path,
+            key,
+            process,
+            end,
+        })
     }
 
     /// Reads a record with the owner's key. A piece of a line at the end is passed over.
@@ -131,6 +140,12 @@ impl RecordFile {
 
 impl Recorder for RecordFile {
     fn record(&self, line: &Line) -> Result<()> {
+        if !self.process.is_current() {
+            return Err(Error::invalid(format!(
+                "this process was forked since {} was opened, and its parent goes on with it; open another record here",
+                self.path.display()
+            )));
+        }
         let mut end = self.end.lock().unwrap_or_else(|e| e.into_inner());
         let sealed = self.key.seal(end.lines, &line.to_bytes())?;
         Error::check_limit("bytes of a line of a record", sealed.len(), MAX_LINE_BYTES)?;

@@ -5,8 +5,7 @@
 //! Scales and bounds come from [`crate::tensor::Meta`], which the encrypted session uses too.
 
 use std::ops::{AddAssign, Mul};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::arithmetic::rounded;
 use super::{Arithmetic, Division};
@@ -24,8 +23,8 @@ const PARALLEL_FROM: usize = 1 << 18;
 pub struct Clear {
     /// What it repeats, and how many predictions and divisions it has repeated.
     record: Option<Arc<Record>>,
-    predictions: AtomicUsize,
-    divisions: AtomicUsize,
+    predictions: Mutex<usize>,
+    divisions: Mutex<usize>,
 }
 
 impl Clear {
@@ -52,12 +51,16 @@ impl Arithmetic for Clear {
         let Some(record) = &self.record else {
             return RoundingKey::fresh();
         };
-        let before = match call {
-            RoundingCall::Step { .. } => 0,
-            RoundingCall::Prediction { .. } => self.predictions.fetch_add(1, Ordering::Relaxed),
-            RoundingCall::Division { .. } => self.divisions.fetch_add(1, Ordering::Relaxed),
+        let repeated = match call {
+            RoundingCall::Step { .. } => return Ok(record.line(call, 0)?.key),
+            RoundingCall::Prediction { .. } => &self.predictions,
+            RoundingCall::Division { .. } => &self.divisions,
         };
-        Ok(record.line(call, before)?.key)
+        // A call that is refused has repeated nothing.
+        let mut before = repeated.lock().unwrap_or_else(|e| e.into_inner());
+        let line = record.line(call, *before)?;
+        *before += 1;
+        Ok(line.key)
     }
 
     fn complete(&self, _call: RoundingCall, _key: RoundingKey) -> Result<()> {
@@ -289,6 +292,32 @@ mod tests {
         assert!(
             matches!(arith.select(&minus, &minus), Err(Error::InvalidArgument(text)) if text.contains("-1 at index [0]"))
         );
+    }
+
+    #[test]
+    fn a_call_that_the_record_does_not_have_takes_no_line() {
+        use crate::record::{Line, Recorder};
+        let record = Arc::new(Record::new());
+        let keys = [[1; 32], [2; 32]].map(RoundingKey::from_bytes);
+        for key in &keys {
+            let call = RoundingCall::Division {
+                divisor: 1 << 16,
+                elements: 50,
+            };
+            let key = key.clone();
+            record.record(&Line { call, key }).unwrap();
+        }
+        let twin = Clear::repeating(record);
+        let x = integers(&[50], &[12_345; 50], 0, 20);
+        for key in &keys {
+            assert!(twin.divide(&x, by(3, 0)).is_err());
+            let named = Division {
+                rounding: Some((key, 0)),
+                ..by(1 << 16, 0)
+            };
+            let repeated = twin.divide(&x, by(1 << 16, 0)).unwrap().values();
+            assert_eq!(repeated, clear().divide(&x, named).unwrap().values());
+        }
     }
 
     proptest! {

@@ -212,6 +212,12 @@ impl Session {
     }
 }
 
+/// The rows of a training: its shares stay with it, however many others share the same data.
+fn apart(rows: &EncryptedTensor) -> Result<EncryptedTensor> {
+    let storage = Arc::new(rows.storage().apart());
+    EncryptedTensor::from_parts(storage, rows.shape(), rows.meta())
+}
+
 fn need(tensor: &EncryptedTensor, rows: bool, columns: bool) -> Need<'_> {
     Need {
         tensor,
@@ -273,13 +279,13 @@ impl Layers for Session {
     fn prepare(&self, rows: &EncryptedTensor) -> Result<EncryptedTensor> {
         let rows = self.own(rows)?;
         if rows.is_empty() || rows.ndim() == 0 || self.p1().known(&rows).share.is_some() {
-            return Ok(rows);
+            return apart(&rows);
         }
         let count = rows.shape()[0];
         let at_once = (SHARED_AT_ONCE / (rows.len() / count)).clamp(1, count);
         if at_once == count {
             self.ensure(0, [need(&rows, false, false)])?;
-            return Ok(rows);
+            return apart(&rows);
         }
         let mut all: Option<Shared> = None;
         for first in (0..count).step_by(at_once) {
@@ -292,7 +298,11 @@ impl Layers for Session {
             }
         }
         rows.storage().shares().put(all.expect("there are rows"));
-        Ok(rows)
+        apart(&rows)
+    }
+
+    fn adopt(&self, rows: &EncryptedTensor) -> Result<EncryptedTensor> {
+        self.own(rows)
     }
 
     fn forward(

@@ -105,6 +105,13 @@ pub trait Layers: Arithmetic {
     /// Those of the arithmetic.
     fn prepare(&self, rows: &Tensor<Self::Elements>) -> Result<Tensor<Self::Elements>>;
 
+    /// The same rows as this arithmetic works with them, so that a pass forward and one backward find the same: in
+    /// order, and its key's own.
+    ///
+    /// # Errors
+    /// Those of the arithmetic.
+    fn adopt(&self, rows: &Tensor<Self::Elements>) -> Result<Tensor<Self::Elements>>;
+
     /// Runs a layer forward; the derivative where the layer rectifies.
     ///
     /// # Errors
@@ -145,6 +152,10 @@ impl Layers for Clear {
     }
 
     fn prepare(&self, rows: &IntegerTensor) -> Result<IntegerTensor> {
+        Ok(rows.clone())
+    }
+
+    fn adopt(&self, rows: &IntegerTensor) -> Result<IntegerTensor> {
         Ok(rows.clone())
     }
 

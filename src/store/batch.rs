@@ -213,6 +213,21 @@ impl Batch {
         }
     }
 
+    /// Whatever is done with them: whether an operation needs inverses may depend on a plaintext.
+    pub(super) fn refuse_non_units(&self) -> Result<()> {
+        match self {
+            Batch::Small(key, values) => {
+                let n = Integer::from(key.n);
+                let other = values.iter().find(|&&c| Integer::from(c).gcd(&n) != 1);
+                other.map_or(Ok(()), |c| {
+                    let why = format!("{c} has no inverse modulo N²");
+                    Err(Error::malformed("ciphertext", why))
+                })
+            }
+            Batch::Large(_, residues) => residues.check_units(),
+        }
+    }
+
     fn refuse_zeros(&self) -> Result<()> {
         let zero = match self {
             Batch::Small(_, values) => values.iter().position(|&c| c == 0),

@@ -87,11 +87,13 @@ impl Store {
         self.seal_results(key, &products)
     }
 
-    /// E(y_i)^x_i, x decrypted. Errors as [`Store::p2_multiply`].
+    /// E(y_i)^x_i, x decrypted. Errors as [`Store::p2_multiply`]; [`Error::Malformed`] for a y without an inverse, which
+    /// negative exponents alone would miss.
     pub fn p2_power(&self, key: &StoreKey, x: &[i64], y: &[i64]) -> Result<Vec<i64>> {
         let len = common(x.len(), y.len())?;
         let exponents = self.open(key, x)?;
         let bases = spread(self.load(key, y)?, len);
+        bases.refuse_non_units()?;
         self.save(key, &bases.power(&exponents)?)
     }
 

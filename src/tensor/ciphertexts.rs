@@ -24,7 +24,7 @@ pub struct Ciphertexts {
 
 #[derive(Debug)]
 enum Form {
-    Single(Residues),
+    Single(Arc<Residues>),
     Packed(Arc<Packs>),
 }
 
@@ -33,7 +33,7 @@ impl Ciphertexts {
     /// encrypted in this process, or by P2 in an answer. No bytes can say so of themselves. Powers of h_s would not
     /// hide the random parts of others, so protocols hide these behind uniform ones, at the cost of a power more.
     pub fn new(key: PublicKey, residues: Residues, refreshed: bool) -> Self {
-        Self::with_form(key, Form::Single(residues), refreshed)
+        Self::with_form(key, Form::Single(Arc::new(residues)), refreshed)
     }
 
     /// Several values a ciphertext, in signed slots: a pack is Σ x_j·2^(j·bits).
@@ -123,9 +123,21 @@ impl Ciphertexts {
         Ok(Self::with_form(key.clone(), same.form, false))
     }
 
+    /// The same elements with a cache of their own: what others share of them displaces nothing there.
+    pub(crate) fn apart(&self) -> Self {
+        let form = match &self.form {
+            Form::Single(residues) => Form::Single(residues.clone()),
+            Form::Packed(packs) => Form::Packed(packs.clone()),
+        };
+        Self {
+            shares: self.shares.copy(),
+            ..Self::with_form(self.key.clone(), form, self.refreshed)
+        }
+    }
+
     fn with(&self, residues: Residues) -> Self {
         let form = match &self.form {
-            Form::Single(_) => Form::Single(residues),
+            Form::Single(_) => Form::Single(Arc::new(residues)),
             Form::Packed(packs) => Form::Packed(Arc::new(Packs {
                 slots: packs.slots,
                 residues,
@@ -216,7 +228,7 @@ impl Storage for Ciphertexts {
         let residues = Residues::concatenate(&all);
         let refreshed = parts.iter().all(|p| p.refreshed);
         let form = match parts[0].slots() {
-            None => Form::Single(residues),
+            None => Form::Single(Arc::new(residues)),
             Some(slots) => {
                 let lines = layouts().flatten().map(|s| s.dimensions()[0]).sum();
                 Form::Packed(Arc::new(Packs {

@@ -173,6 +173,11 @@ impl Shares {
         all.push(Arc::new(shared));
     }
 
+    /// The same, to be filled on its own from here on.
+    pub fn copy(&self) -> Self {
+        Self(Mutex::new(self.lock().clone()))
+    }
+
     /// What remains for elements that make up whole lines, as `lines_of` tells from the length of
     /// a line.
     pub fn gather(&self, lines_of: impl Fn(usize) -> Option<Vec<usize>>) -> Self {

@@ -4,7 +4,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use smlp::{EncryptedTensor, Error, IntegerTensor, P1, Transport, random::Random};
+use smlp::fixed::RoundingKey;
+use smlp::record::{Line, RoundingCall};
+use smlp::{
+    EncryptedTensor, Error, IntegerTensor, P1, RecordFile, RecordKey, Recorder, Transport,
+    random::Random,
+};
 
 use crate::scene::Scene;
 
@@ -67,4 +72,28 @@ fn a_connection_stays_with_the_process_that_made_it() {
     let client = held.unwrap();
     client.exchange(&request).unwrap();
     assert_eq!(client.statistics().failures, 0);
+}
+
+/// Two processes that wrote to one place would lose lines of both.
+#[test]
+fn a_record_stays_with_the_process_that_opened_it() {
+    let name = format!("smlp-forked-record-{}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let _ = std::fs::remove_file(&path);
+    let key = RecordKey::generate().unwrap();
+    let file = RecordFile::append(&path, key.public()).unwrap();
+    let line = |rows| Line {
+        call: RoundingCall::Prediction { rows },
+        key: RoundingKey::fresh().unwrap(),
+    };
+    let [first, second] = [1, 2].map(line);
+    file.record(&first).unwrap();
+    in_a_child(|| {
+        let error = file.record(&line(3)).unwrap_err().to_string();
+        assert!(error.contains("was forked since"), "{error}");
+    });
+    file.record(&second).unwrap();
+    let record = RecordFile::read(&path, &key).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(record.lines(), [first, second]);
 }

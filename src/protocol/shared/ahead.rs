@@ -5,10 +5,12 @@ use super::open::{Label, Opened, Part, Place, Which, sealed_bytes};
 use crate::error::{Error, Result};
 use crate::modular::Residues;
 use crate::paillier::Slots;
+use crate::protocol::masking::Masker;
 use crate::protocol::message;
 use crate::random::Random;
 use crate::wire::Writer;
 use std::ops::Range;
+use std::sync::atomic::Ordering;
 
 /// Takes parts to P2 while P1 goes on; whoever has threads and a clock implements it.
 pub trait Ahead {
@@ -81,6 +83,7 @@ impl<'a> Composer<'a> {
     /// that pays, or keeps it in the term.
     pub fn take(
         &mut self,
+        masker: &Masker<'_>,
         term: &mut Term,
         blocks: Range<usize>,
         ciphertexts: Residues,
@@ -105,9 +108,13 @@ impl<'a> Composer<'a> {
         w.u32(blocks.len() as u32);
         w.limbs(ciphertexts.limbs());
         term.parts.push((blocks, None));
+        // They count with the request that takes them to P2.
+        let count = ciphertexts.len();
+        masker.concealed.fetch_sub(count as u64, Ordering::Relaxed);
         ahead.send(Part {
             place,
             values: part.count(),
+            ciphertexts: count,
             sealed_bytes: sealed_bytes(&part),
             bytes: w.finish(),
         })

@@ -108,7 +108,7 @@ impl CrossProducts<'_> {
         for blocks in cut {
             let work = work(self.factor.lines, self.packs_in(Some(&blocks)));
             let ciphertexts = self.part(masker, blocks.clone())?;
-            composer.take(&mut self.term, blocks, ciphertexts, work, large)?;
+            composer.take(masker, &mut self.term, blocks, ciphertexts, work, large)?;
         }
         Ok(self.term)
     }

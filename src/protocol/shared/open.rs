@@ -25,6 +25,7 @@ use crate::protocol::p2::{MAX_ITEMS, MAX_VALUES};
 use crate::protocol::wide::Wide;
 use crate::wire::{Reader, Writer};
 use std::ops::Range;
+use std::sync::atomic::Ordering;
 use zeroize::Zeroizing;
 
 /// Names a request that is still to come; random.
@@ -77,6 +78,7 @@ pub(super) fn sealed_bytes(part: &Slots) -> usize {
 pub struct Part {
     pub place: Place,
     pub values: usize,
+    pub ciphertexts: usize,
     pub sealed_bytes: usize,
     pub bytes: Vec<u8>,
 }
@@ -95,6 +97,10 @@ pub fn ask(masker: &Masker<'_>, parts: &[Part]) -> Result<Question<Vec<Opened>>>
         w.bytes(&part.bytes);
     }
     let values = parts.iter().map(|part| part.values).sum();
+    let ciphertexts: usize = parts.iter().map(|part| part.ciphertexts).sum();
+    masker
+        .concealed
+        .fetch_add(ciphertexts as u64, Ordering::Relaxed);
     let awaited: Vec<_> = parts.iter().map(|p| (p.place, p.sealed_bytes)).collect();
     Question::new(masker, Operation::Open, w.finish(), values, move |r| {
         let opened = awaited.into_iter().map(|(place, bytes)| {

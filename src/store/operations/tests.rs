@@ -184,6 +184,18 @@ fn what_does_not_fit_wraps_under_small_keys_only() {
     }
 }
 
+/// Only negative exponents need an inverse, so that an error there would tell P1 the sign of a plaintext.
+#[test]
+fn bases_without_an_inverse_are_refused_whatever_the_exponent() {
+    for f in fixtures() {
+        for exponent in [3, 0, -3] {
+            let x = f.encrypt(&[exponent]);
+            let error = f.store.p2_power(&f.private, &x, &[0]).unwrap_err();
+            assert!(matches!(error, Error::Malformed { .. }), "{error}");
+        }
+    }
+}
+
 /// What P2 computes is no error whatever it is: P1 would learn something about plaintexts.
 #[test]
 fn results_of_p2_wrap_under_every_key() {
