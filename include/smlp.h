@@ -320,7 +320,7 @@ enum smlp_estimate_item
    */
   SMLP_ESTIMATE_STEP_ENCRYPTIONS = 12,
   /**
-   * log2 of m · 2^-sigma, P2's advantage over guessing at the end of the job.
+   * log2 of m · 2^-sigma: P2's advantage over guessing at the end of the job is at most that.
    */
   SMLP_ESTIMATE_LOG2_ADVANTAGE = 13,
   /**

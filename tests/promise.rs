@@ -304,3 +304,33 @@ fn an_estimate_says_how_wide_masks_will_be() {
             .contains(&format!("masks of {} bits", estimate.sigma))
     );
 }
+
+/// Rows, or weights, packed with too little room: refused by name, and no training is counted.
+#[test]
+fn packs_without_room_are_refused_before_anything_is_sent() {
+    let key = Parties::new(1024, 40).key;
+    let (wire, asked) = counted(&key);
+    let p1 = P1::new(key.public().clone(), Promise::default()).unwrap();
+    let session = Session::new(Arc::new(p1), wire);
+    let random = Random::os();
+    let narrow = |x: &EncryptedTensor| {
+        let clear = x.decrypt(&key).unwrap();
+        EncryptedTensor::encrypt_packed(&clear, &key, 41, &random).unwrap()
+    };
+    for which in 0..3 {
+        let mut training = Training::new(&key, &configurations()[0], 8, false);
+        match which {
+            0 => training.x = narrow(&training.x),
+            1 => training.y = narrow(&training.y),
+            _ => training.net = training.net.map_tensors(|t| Ok(narrow(t))).unwrap(),
+        }
+        let (x, y) = (training.x.clone(), training.y.clone());
+        let step = training.net.train_step(&session, &x, &y, 0.1);
+        for error in [training.fit(&session, 5, 4).unwrap_err(), step.unwrap_err()] {
+            let text = error.to_string();
+            assert!(text.contains("room for masks of 41 bits"), "{text}");
+        }
+        assert_eq!((training.net.trainings(), training.net.step()), (0, 0));
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+}

@@ -41,7 +41,7 @@ pub enum EstimateItem {
     SMLP_ESTIMATE_STEP_DECRYPTIONS = 11,
     /// Ciphertexts that P2 encrypts a step.
     SMLP_ESTIMATE_STEP_ENCRYPTIONS = 12,
-    /// log2 of m · 2^-sigma, P2's advantage over guessing at the end of the job.
+    /// log2 of m · 2^-sigma: P2's advantage over guessing at the end of the job is at most that.
     SMLP_ESTIMATE_LOG2_ADVANTAGE = 13,
     /// sigma, the statistical security of the job's masks in bits, which follows from the promise.
     SMLP_ESTIMATE_SIGMA = 14,

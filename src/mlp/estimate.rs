@@ -98,7 +98,7 @@ impl Estimate {
         let session = Session::new(Arc::new(p1), Arc::new(p2));
         let exposure = config.exposure(job.rows, batch, steps);
         let values = session.shown(&exposure);
-        let (sigma, first_step, step) = session.train(&exposure, 0, |session| {
+        let (sigma, first_step, step) = session.train(&exposure, 0, &[], |session| {
             session.reset_statistics();
             let before = profile::snapshot();
             let (x, y) = (session.prepare(&x)?, session.prepare(&y)?);

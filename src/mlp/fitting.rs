@@ -110,7 +110,7 @@ impl<S: Stored> Mlp<S> {
         // Before anything is shown: every batch that is going to come, the last one of a pass being smaller.
         let largest = options.batch_size.min(rows);
         self.divisors(&x, largest, options.learning_rate)?;
-        if self.step() % steps_per_pass + total >= steps_per_pass {
+        if (self.step() % steps_per_pass).saturating_add(total) >= steps_per_pass {
             let last = rows - (steps_per_pass as usize - 1) * largest;
             self.divisors(&x, last, options.learning_rate)?;
         }
@@ -119,7 +119,8 @@ impl<S: Stored> Mlp<S> {
             return self.checkpoint(options);
         }
         let exposure = self.config.exposure(rows, largest, total);
-        arith.train(&exposure, self.trainings, |arith| {
+        let shown = self.shown(&x, &y);
+        arith.train(&exposure, self.trainings, &shown, |arith| {
             self.begin_training();
             // A process that dies from here on has shown something, and the file knows it.
             self.checkpoint(options)?;

@@ -63,7 +63,8 @@ impl<S: Storage> Mlp<S> {
         let batch = x.shape()[0];
         self.divisors(&x, batch, lr)?;
         let exposure = self.config.exposure(batch, batch, 1);
-        arith.train(&exposure, self.trainings, |arith| {
+        let shown = self.shown(&x, &y);
+        arith.train(&exposure, self.trainings, &shown, |arith| {
             self.begin_training();
             self.step_on(arith, &x, &y, lr, &[])
         })
@@ -87,6 +88,12 @@ impl<S: Storage> Mlp<S> {
     pub(super) fn divisors(&self, x: &Tensor<S>, batch: usize, lr: f64) -> Result<Divisors> {
         self.check_gradient_bound(x, batch)?;
         Divisors::new(lr, self.config.fraction_bits, batch)
+    }
+
+    /// What a training on these rows shows under masks as it is: rows and parameters.
+    pub(super) fn shown(&self, x: &Tensor<S>, y: &Tensor<S>) -> Vec<Tensor<S>> {
+        let parameters = self.layers.iter().flat_map(|l| [&l.weight, &l.bias]);
+        [x, y].into_iter().chain(parameters).cloned().collect()
     }
 
     /// Counts a training that is not refused, before anything of it is shown.

@@ -4,11 +4,11 @@ use super::message::{Head, Operation};
 use super::profile::{Phase, measure};
 use super::promise::Budget;
 use super::wide::{self, Wide};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::modular::{Limbs, Residues, exponentiation};
 use crate::paillier::{PrivateKey, PublicKey, Slots};
 use crate::random::Random;
-use crate::tensor::{Ciphertexts, JobLabel};
+use crate::tensor::{Ciphertexts, EncryptedTensor, JobLabel};
 use crate::wire::Writer;
 use std::sync::atomic::{AtomicU64, Ordering};
 use zeroize::Zeroizing;
@@ -104,6 +104,25 @@ impl Masker<'_> {
         let slots = self.slots(bound + self.sigma() + 2, 1, singles.len())?;
         let packs = gather_packs(singles, None, &slots);
         self.mask_packs(&packs, slots, bound, masks, RandomPart::of(values))
+    }
+
+    /// Whether the slots of a packed tensor have room for masks.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] with both widths, where they do not.
+    pub fn check_room(&self, tensor: &EncryptedTensor) -> Result<()> {
+        let Some(slots) = tensor.storage().slots() else {
+            return Ok(());
+        };
+        let room = (slots.bits() as u32).saturating_sub(tensor.bound() + 2);
+        match room < self.sigma() {
+            false => Ok(()),
+            true => Err(Error::invalid(format!(
+                "this packed tensor has room for masks of {room} bits of statistical security, and P1's promise needs {}; \
+                 encrypt it anew with room for these, or one value a ciphertext",
+                self.sigma()
+            ))),
+        }
     }
 
     /// A layout in the plaintext space of the key.

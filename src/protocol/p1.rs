@@ -296,6 +296,11 @@ impl P1 {
         Call::new(question).map(|mut outcomes| Ok(vec![outcomes.remove(0).tensor()]))
     }
 
+    /// Whether masks of this P1 fit into the slots of a packed tensor.
+    pub(crate) fn check_room(&self, x: &EncryptedTensor) -> Result<()> {
+        self.masker().check_room(x)
+    }
+
     /// What is known of a tensor's values besides its ciphertexts.
     pub(crate) fn known(&self, x: &EncryptedTensor) -> Known {
         shared::known(&self.masker(), x)

@@ -110,7 +110,7 @@ impl Promise {
             Some(security) => security + log2_of_share(before),
         };
         self.budget_for(
-            &format!("training number {before} of this network"),
+            &format!("a training of this network, after {before} others,"),
             values,
             share,
         )
@@ -181,7 +181,7 @@ impl Budget {
             Ok(_) => Ok(()),
             Err(shown) => Err(Error::Insecure(format!(
                 "P2 has seen {shown} values under masks of {} bits, and {values} more would exceed the {} that keep the \
-                 promise of 2^-{}; go on with a P1 that is made for more values",
+                 promise of 2^-{}; make a P1 for more values",
                 self.sigma,
                 self.values,
                 self.promise.security()

@@ -269,9 +269,12 @@ impl Layers for Session {
         &self,
         exposure: &Exposure,
         before: u64,
+        shown: &[EncryptedTensor],
         run: impl FnOnce(&Self) -> Result<T>,
     ) -> Result<T> {
-        run(&self.for_training(exposure, before)?)
+        let session = self.for_training(exposure, before)?;
+        (shown.iter()).try_for_each(|tensor| session.p1().check_room(tensor))?;
+        run(&session)
     }
 
     type Derivative = EncryptedDerivative;

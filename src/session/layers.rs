@@ -88,7 +88,8 @@ pub trait Layers: Arithmetic {
     type Derivative;
 
     /// Runs a training that shows P2 so much, after `before` trainings of the same network: an encrypted session
-    /// chooses masks wide enough for all of it, or refuses before anything is sent.
+    /// chooses masks wide enough for all of it, or refuses before anything is sent. `shown` are the tensors that go
+    /// into it as they are: packed ones need room for these masks.
     ///
     /// # Errors
     /// [`Error::Insecure`](crate::Error::Insecure) when the masks that it may use are too narrow; those of `run`.
@@ -96,6 +97,7 @@ pub trait Layers: Arithmetic {
         &self,
         exposure: &Exposure,
         before: u64,
+        shown: &[Tensor<Self::Elements>],
         run: impl FnOnce(&Self) -> Result<T>,
     ) -> Result<T>;
 
@@ -147,7 +149,13 @@ pub trait Layers: Arithmetic {
 impl Layers for Clear {
     type Derivative = IntegerTensor;
 
-    fn train<T>(&self, _: &Exposure, _: u64, run: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+    fn train<T>(
+        &self,
+        _: &Exposure,
+        _: u64,
+        _: &[IntegerTensor],
+        run: impl FnOnce(&Self) -> Result<T>,
+    ) -> Result<T> {
         run(self)
     }
 

@@ -16,7 +16,7 @@ use super::{
     Answering, Delivery, Halves, Outbox, dimensions, read_dimensions, read_halves, read_transfers,
     write_share, write_transfers,
 };
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::modular::{Limbs, Residues};
 use crate::paillier::Encrypt;
 use crate::protocol::call::Question;
@@ -134,15 +134,7 @@ fn write_tensor(
     let packed = match tensor.storage().slots() {
         None => masker.mask(tensor.storage(), bound, &awaited.masks)?,
         Some(&slots) => {
-            let needed = bound + masker.sigma() + 2;
-            if (slots.bits() as u32) < needed {
-                return Err(Error::invalid(format!(
-                    "this packed tensor has room for masks of {} bits of statistical security, and P1's promise needs {}; \
-                     pack it anew with room for these",
-                    (slots.bits() as u32).saturating_sub(bound + 2),
-                    masker.sigma()
-                )));
-            }
+            masker.check_room(tensor)?;
             let packs = tensor.storage().residues();
             let random = RandomPart::of(tensor.storage());
             masker.mask_packs(packs, slots, bound, &awaited.masks, random)?

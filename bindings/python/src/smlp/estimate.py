@@ -36,7 +36,7 @@ class Estimate:
     step_decryptions: int
     step_encryptions: int
     log2_advantage: float
-    """log2 of m·2^−sigma, P2's advantage over guessing at the end of the job."""
+    """log2 of m·2^−sigma: P2's advantage over guessing at the end is at most that."""
     sigma: int
     """Statistical security of the job's masks in bits, which follows from the promise."""
     text: str
