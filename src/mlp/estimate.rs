@@ -279,8 +279,8 @@ mod tests {
         // Slots of 54 bits: 9 values a ciphertext, so each row takes one for each of x and y.
         assert_eq!(estimate.data_ciphertexts, 20);
         assert_eq!(estimate.data_bytes, 20 * 128);
-        assert_eq!(estimate.step.statistics.rounds, 9);
-        assert!(estimate.first_step.statistics.rounds > 9);
+        assert_eq!(estimate.step.statistics.rounds, 8);
+        assert!(estimate.first_step.statistics.rounds > 8);
         assert_eq!(estimate.step.phase(Phase::Garbling).items, 2 * 4 * 4);
         // The length of exponents changes times alone.
         let short = Job {
