@@ -41,7 +41,14 @@ demo: build $(VENV)/bin/python
 	$(PIP) install './bindings/python[demo]'
 	$(VENV)/bin/python bindings/python/examples/xor_demo.py
 
-test: test-rust test-net test-python test-pytorch test-cuda
+PARTS := rust net python pytorch cuda
+
+# Says at the end how long each part took.
+test:
+	@for part in $(PARTS); do \
+	    began=$$(date +%s); $(MAKE) --no-print-directory test-$$part || exit 1; \
+	    times="$$times test-$$part $$(($$(date +%s) - began)) s,"; \
+	done; echo "all tests passed:$${times%,}"
 
 lint:
 	cargo fmt --all --check

@@ -59,7 +59,8 @@ impl Promise {
         Self { values, ..self }
     }
 
-    /// Masks have exactly `sigma` bits of statistical security, 40 to 128. Whatever that is too few for is refused.
+    /// Masks have exactly `sigma` bits of statistical security, 40 to 128. Whatever that is too few for is refused; calls
+    /// outside of trainings may show what masks of this width allow.
     pub fn with_sigma(self, sigma: u32) -> Self {
         let sigma = Some(sigma);
         Self { sigma, ..self }

@@ -1,8 +1,8 @@
 //! A record in a file: lines that only the data owner can read, each on disk before its call has an effect.
 //!
-//! Header, the 32 bytes of the public record key, then for each line its length (u32) and the line, sealed under its
-//! number. A process that dies while it writes leaves a piece of a line at the end, which never counted: the next one
-//! that opens the file writes over it.
+//! Header, the public record key, then for each line its length (u32), the length's complement (u32), and the line,
+//! sealed under its number. A process that dies while it writes leaves a piece of a line at the end, which never
+//! counted: the next one that opens the file writes over it. A length that was damaged is told from that by its complement.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
@@ -69,7 +69,7 @@ impl RecordFile {
                         path.display()
                     )));
                 }
-                count(&mut file, length).map_err(io)?
+                count(&mut file, path, length)?
             }
         };
         file.set_len(length).map_err(io)?;
@@ -118,7 +118,7 @@ impl RecordFile {
         }
         let record = Record::new();
         for number in 0.. {
-            let Some((line, after)) = split(rest) else {
+            let Some((line, after)) = split(rest, number)? else {
                 break;
             };
             record.push(Line::from_bytes(&key.open(number, line)?)?);
@@ -150,7 +150,7 @@ impl Recorder for RecordFile {
         let sealed = self.key.seal(end.lines, &line.to_bytes())?;
         Error::check_limit("bytes of a line of a record", sealed.len(), MAX_LINE_BYTES)?;
         let mut w = Writer::default();
-        w.u32(sealed.len() as u32);
+        write_length(&mut w, sealed.len() as u32);
         w.bytes(&sealed);
         let bytes = w.finish();
         let start = end.length;
@@ -184,25 +184,50 @@ fn read_header(bytes: &[u8]) -> Result<RecordPublicKey> {
 }
 
 /// The first line of what follows the header, and the rest; nothing where no whole line is left.
-fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = bytes.split_first_chunk::<4>()?;
-    rest.split_at_checked(u32::from_le_bytes(*length) as usize)
+fn split(bytes: &[u8], number: u64) -> Result<Option<(&[u8], &[u8])>> {
+    let Some((length, rest)) = bytes.split_first_chunk() else {
+        return Ok(None);
+    };
+    Ok(rest.split_at_checked(read_length(*length, number)? as usize))
+}
+
+/// Bytes of a line's length and its complement.
+const LENGTH_BYTES: usize = 8;
+
+fn write_length(w: &mut Writer, length: u32) {
+    w.u32(length);
+    w.u32(!length);
+}
+
+fn read_length(bytes: [u8; LENGTH_BYTES], number: u64) -> Result<u32> {
+    let both = u64::from_le_bytes(bytes);
+    let (length, complement) = (both as u32, (both >> 32) as u32);
+    match length == !complement {
+        true => Ok(length),
+        false => Err(Error::malformed(
+            "record",
+            format!(
+                "the length of line {number} was damaged; the lines before it can be read from a copy that ends there"
+            ),
+        )),
+    }
 }
 
 /// Where the last whole line of an open file ends, and how many there are.
-fn count(file: &mut File, length: u64) -> std::io::Result<(u64, u64)> {
-    let (mut at, mut lines) = (file.stream_position()?, 0);
+fn count(file: &mut File, path: &Path, length: u64) -> Result<(u64, u64)> {
+    let io = |e| Error::io(path, e);
+    let (mut at, mut lines) = (file.stream_position().map_err(io)?, 0);
     loop {
-        let mut size = [0; 4];
+        let mut size = [0; LENGTH_BYTES];
         if length - at < size.len() as u64 {
             return Ok((at, lines));
         }
-        file.read_exact(&mut size)?;
-        let end = at + size.len() as u64 + u64::from(u32::from_le_bytes(size));
+        file.read_exact(&mut size).map_err(io)?;
+        let end = at + size.len() as u64 + u64::from(read_length(size, lines)?);
         if end > length {
             return Ok((at, lines));
         }
-        file.seek(SeekFrom::Start(end))?;
+        file.seek(SeekFrom::Start(end)).map_err(io)?;
         (at, lines) = (end, lines + 1);
     }
 }
