@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use smlp::random::Random;
 use smlp::transport::network::{Client, ClientOptions, Fingerprint, Identity};
-use smlp::{
-    Encrypt, EncryptedTensor, Error, IntegerTensor, P1, PrivateKey, Promise, Security, Transport,
-};
+use smlp::{Encrypt, Error, PrivateKey, Security, Transport};
 
-use crate::scene::{Authority, Certified, Scene, ServerProcess, eventually};
+use crate::scene::{Authority, Certified, Scene, ServerProcess, eventually, request};
 
 fn connect(scene: &Scene, server: &ServerProcess, certified: &Certified) -> smlp::Result<Client> {
     let identity = scene.identity_of(certified);
@@ -120,15 +117,6 @@ fn a_key_of_somebody_else() {
     let address = both.split('"').nth(1).unwrap().parse().unwrap();
     let server = ServerProcess::start(&scene, "p2", address, &[]);
 
-    let request = |key: &PrivateKey| {
-        let tensor = IntegerTensor::from_i64(&[2], &[1, 2], Some(8)).unwrap();
-        let tensor = EncryptedTensor::encrypt(&tensor, key, &Random::os()).unwrap();
-        let call = P1::new(key.public().clone(), Promise::insecure(40))
-            .unwrap()
-            .refresh(&tensor)
-            .unwrap();
-        call.request().unwrap().to_vec()
-    };
     for (certified, own, foreign) in [
         (&scene.client, &scene.key, &other),
         (&second, &other, &scene.key),
@@ -137,8 +125,11 @@ fn a_key_of_somebody_else() {
         let served = client.describe().unwrap().keys;
         assert_eq!(served.len(), 1);
         assert_eq!(served[0].id, own.public().id().0);
-        client.exchange(&request(own)).unwrap();
-        let error = client.exchange(&request(foreign)).unwrap_err().to_string();
+        client.exchange(&request(own, 2)).unwrap();
+        let error = client
+            .exchange(&request(foreign, 2))
+            .unwrap_err()
+            .to_string();
         let expected = format!("key {} is not served to this client", foreign.public().id());
         assert!(error.contains(&expected), "{error}");
         recorded(&server, &expected);
@@ -146,7 +137,10 @@ fn a_key_of_somebody_else() {
     // A key that the server has never heard of looks just the same.
     let unknown = PrivateKey::generate(512, Security::AllowInsecure).unwrap();
     let client = connect(&scene, &server, &second).unwrap();
-    let error = client.exchange(&request(&unknown)).unwrap_err().to_string();
+    let error = client
+        .exchange(&request(&unknown, 2))
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("is not served to this client"), "{error}");
 }
 
@@ -157,13 +151,7 @@ fn the_audit_file_is_its_owners_and_holds_no_values() {
     let scene = Scene::local("audit");
     let server = scene.serve("p2", "");
     let client = connect(&scene, &server, &scene.client).unwrap();
-    let tensor = IntegerTensor::from_i64(&[2, 3], &[1, 2, 3, 4, 5, 6], Some(8)).unwrap();
-    let tensor = EncryptedTensor::encrypt(&tensor, &scene.key, &Random::os()).unwrap();
-    let call = P1::new(scene.key.public().clone(), Promise::insecure(40))
-        .unwrap()
-        .refresh(&tensor)
-        .unwrap();
-    client.exchange(call.request().unwrap()).unwrap();
+    client.exchange(&request(&scene.key, 6)).unwrap();
     eventually("it is recorded", || server.audit().len() == 1);
     let record = &server.audit()[0];
     let object = record.as_object().unwrap();

@@ -16,16 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic_prost::ProstCodec;
 
-use crate::scene::{Scene, ServerProcess, eventually};
-
-/// A well-formed request and the length of everything before its first ciphertext, more or less.
-fn request(scene: &Scene, values: usize) -> Vec<u8> {
-    let numbers: Vec<i64> = (0..values as i64).collect();
-    let tensor = IntegerTensor::from_i64(&[values], &numbers, Some(20)).unwrap();
-    let tensor = EncryptedTensor::encrypt(&tensor, &scene.key, &Random::os()).unwrap();
-    let p1 = P1::new(scene.key.public().clone(), Promise::insecure(40)).unwrap();
-    p1.refresh(&tensor).unwrap().request().unwrap().to_vec()
-}
+use crate::scene::{Scene, ServerProcess, eventually, request};
 
 /// A second client that the server knows, so that the first one's limits are not its own.
 fn with_a_neighbour(scene: &Scene, limits: &str) -> (ServerProcess, Client) {
@@ -103,7 +94,7 @@ fn ten_thousand_bad_messages() {
     let scene = Scene::local("bad");
     let (mut server, neighbour) = with_a_neighbour(&scene, "request_bytes = 1000000\n");
     let attacker = scene.connect(&[server.address]);
-    let good = request(&scene, 8);
+    let good = request(&scene.key, 8);
     neighbour.exchange(&good).unwrap();
     let before = server.memory();
     let (refused, answered) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -156,7 +147,7 @@ fn ten_thousand_bad_messages() {
 fn rubbish_below_the_messages() {
     let scene = Scene::local("rubbish");
     let (mut server, neighbour) = with_a_neighbour(&scene, "handshake_seconds = 2\n");
-    let good = request(&scene, 4);
+    let good = request(&scene.key, 4);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let connector = tls(&scene);
     let (served, _) = beside_a_neighbour(&neighbour, &good, || {
@@ -242,7 +233,7 @@ fn slow_senders() {
         &scene,
         "handshake_seconds = 1\nidle_seconds = 1\ncalls_per_client = 16\n",
     );
-    let good = request(&scene, 4);
+    let good = request(&scene.key, 4);
     let silent_ones: Vec<TcpStream> = (0..50)
         .map(|_| TcpStream::connect(server.address).unwrap())
         .collect();
@@ -296,7 +287,7 @@ fn slow_senders() {
 fn two_hundred_connections_at_once() {
     let scene = Scene::local("many");
     let server = scene.serve("p2", "");
-    let good = request(&scene, 4);
+    let good = request(&scene.key, 4);
     let before = server.memory();
     let start = std::sync::Barrier::new(200);
     std::thread::scope(|scope| {
@@ -340,7 +331,7 @@ fn small_requests_for_large_replies() {
             let clear = IntegerTensor::from_i64(&shape, &vec![3; values], Some(8)).unwrap();
             EncryptedTensor::encrypt(&clear, &scene.key, &Random::os()).unwrap()
         };
-        let p1 = P1::new(scene.key.public().clone(), smlp::Promise::insecure(40)).unwrap();
+        let p1 = P1::new(scene.key.public().clone(), Promise::insecure(40)).unwrap();
         let call = p1.multiply(&operand([values, 1]), &operand([1, values]));
         call.unwrap().request().unwrap().to_vec()
     };

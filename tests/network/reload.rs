@@ -3,11 +3,10 @@
 use std::process::Command;
 use std::time::Duration;
 
-use smlp::random::Random;
 use smlp::transport::network::{Client, ClientOptions, Fingerprint};
-use smlp::{EncryptedTensor, Error, IntegerTensor, P1, Transport};
+use smlp::{Error, Transport};
 
-use crate::scene::{Certified, Scene, ServerProcess, eventually, free_address};
+use crate::scene::{Certified, Scene, ServerProcess, eventually, free_address, request};
 
 const SECOND: &str =
     "[[clients]]\nname = \"second\"\ndns_name = \"p1.second.test\"\nkeys = [\"all\"]\n";
@@ -34,14 +33,7 @@ impl Stage {
         let server = ServerProcess::start(&scene, "p2", address, &[]);
         let first = scene.connect(&[address]);
         let second = connect(&scene, &server, &certificate).unwrap();
-        let tensor = IntegerTensor::from_i64(&[2], &[1, 2], Some(8)).unwrap();
-        let tensor = EncryptedTensor::encrypt(&tensor, &scene.key, &Random::os()).unwrap();
-        let p1 = P1::new(
-            smlp::Encrypt::public(&scene.key).clone(),
-            smlp::Promise::insecure(40),
-        )
-        .unwrap();
-        let request = p1.refresh(&tensor).unwrap().request().unwrap().to_vec();
+        let request = request(&scene.key, 2);
         let stage = Self {
             scene,
             server,

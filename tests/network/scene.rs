@@ -13,14 +13,24 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     date_time_ymd,
 };
+use smlp::random::Random;
 use smlp::transport::network::{Client, ClientOptions, Identity};
-use smlp::{Encrypt, PrivateKey, Security};
+use smlp::{Encrypt, EncryptedTensor, IntegerTensor, P1, PrivateKey, Promise, Security};
 
 /// The command under test.
 pub const SMLP: &str = env!("CARGO_BIN_EXE_smlp");
 
 /// Keys in tests whose subject is not their size.
 pub const SMALL_KEY_BITS: u32 = 512;
+
+/// A well-formed request of a new P1: fresh ciphertexts of 0, 1, 2, ...
+pub fn request(key: &PrivateKey, values: usize) -> Vec<u8> {
+    let numbers: Vec<i64> = (0..values as i64).collect();
+    let tensor = IntegerTensor::from_i64(&[values], &numbers, Some(20)).unwrap();
+    let tensor = EncryptedTensor::encrypt(&tensor, key, &Random::os()).unwrap();
+    let p1 = P1::new(key.public().clone(), Promise::insecure(40)).unwrap();
+    p1.refresh(&tensor).unwrap().request().unwrap().to_vec()
+}
 
 /// A folder that goes when the test ends.
 pub struct Folder(PathBuf);
