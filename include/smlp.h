@@ -1533,7 +1533,8 @@ smlp_status smlp_session_new(const smlp_p1 *p1,
  * The clear twin: works on clear tensors and networks, in microseconds.
  *
  * Args: record_or_null: a record in memory whose calls are repeated, which gives the same integers: training steps by
- * their numbers (of a repeated step the last one counts), predictions and divisions in their order. With NULL the
+ * their numbers (of a repeated step the last one counts), predictions and divisions in the order in which the recorded
+ * ones ended; those that ran at the same time cannot be told apart. With NULL the
  * roundings are its own, and results equal encrypted ones up to these.
  */
 smlp_status smlp_session_new_clear(const smlp_record *record_or_null,

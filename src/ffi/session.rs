@@ -88,7 +88,8 @@ pub unsafe extern "C" fn smlp_session_new(
 /// The clear twin: works on clear tensors and networks, in microseconds.
 ///
 /// Args: record_or_null: a record in memory whose calls are repeated, which gives the same integers: training steps by
-/// their numbers (of a repeated step the last one counts), predictions and divisions in their order. With NULL the
+/// their numbers (of a repeated step the last one counts), predictions and divisions in the order in which the recorded
+/// ones ended; those that ran at the same time cannot be told apart. With NULL the
 /// roundings are its own, and results equal encrypted ones up to these.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smlp_session_new_clear(

@@ -85,7 +85,7 @@ pub fn ask(
     a: &EncryptedTensor,
     b: &EncryptedTensor,
     meta: Meta,
-) -> Result<(Vec<usize>, Question)> {
+) -> Result<Question> {
     let terms = Terms::new(operation, a.shape(), b.shape())?;
     let key = masker.key;
     let (a, b) = (a.compact()?, b.compact()?);
@@ -99,7 +99,7 @@ pub fn ask(
         message::write_packed(&mut w, &packed);
     }
     let mask_bits = masker.mask_bits(a.bound().max(b.bound())) as usize;
-    let output = terms.output.clone();
+    let shape = terms.output.clone();
     let (masked, expected, own_key) = (a.len() + b.len(), terms.outputs(), key.clone());
     let ours = a.storage().is_refreshed() && b.storage().is_refreshed();
     // The masks are exponents in the correction. Of a random part that somebody chose, its order for instance, they
@@ -108,7 +108,6 @@ pub fn ask(
         true => None,
         false => Some(key.uniform_zeros(expected, masker.random)?),
     };
-    let shape = output.clone();
     let resume = move |products: Residues| {
         let correction = correction(&own_key, &terms, &a, &b, [&masks_a, &masks_b], mask_bits);
         let mut result = products.multiply(&correction?);
@@ -120,8 +119,7 @@ pub fn ask(
         Ok(vec![tensor])
     };
     let request = w.finish();
-    let question = Question::for_ciphertexts(masker, operation, request, masked, expected, resume)?;
-    Ok((output, question))
+    Question::for_ciphertexts(masker, operation, request, masked, expected, resume)
 }
 
 /// E[−XS − RW − RS].

@@ -231,7 +231,7 @@ impl<T: 'static> Call<T> {
         self.masked
     }
 
-    /// Modular operations that P2 reports so far.
+    /// Modular operations that P2 reports so far: all under the key while it answered, other requests' included.
     pub fn peer_operations(&self) -> u64 {
         self.peer_operations
     }

@@ -131,9 +131,15 @@ pub fn read_packed(r: &mut Reader<'_>, key: &PublicKey) -> Result<Packed> {
 /// Skips a masked group: its layout.
 pub fn skip_packed(r: &mut Reader<'_>, key: &PublicKey) -> Result<Slots> {
     let (slots, _) = read_layout(r, key)?;
+    skip_ciphertexts(r, key, &slots)?;
+    Ok(slots)
+}
+
+/// Skips the ciphertexts of a group.
+pub fn skip_ciphertexts(r: &mut Reader<'_>, key: &PublicKey, slots: &Slots) -> Result<()> {
     let width = key.ring().modulus().width();
     r.take(slots.packs().saturating_mul(width).saturating_mul(8))?;
-    Ok(slots)
+    Ok(())
 }
 
 /// Reads `count` ciphertexts, each a unit below N².

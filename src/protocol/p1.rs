@@ -119,7 +119,8 @@ impl P1 {
     pub fn multiply(&self, a: &EncryptedTensor, b: &EncryptedTensor) -> Result<Call> {
         let limit = a.storage().max_bound();
         let meta = a.meta().multiply(b.meta(), limit)?;
-        self.product(Operation::Multiply, a, b, meta)
+        let output = broadcast_shapes(a.shape(), b.shape())?;
+        self.product(Operation::Multiply, a, b, &output, meta)
     }
 
     /// Matrix product; vectors are promoted as numpy does.
@@ -130,7 +131,7 @@ impl P1 {
         let shape = matmul_shape(a.shape(), b.shape())?;
         let limit = a.storage().max_bound();
         let meta = a.meta().matmul(b.meta(), shape.p, limit)?;
-        self.product(Operation::Matmul, a, b, meta)
+        self.product(Operation::Matmul, a, b, &shape.output, meta)
     }
 
     fn product(
@@ -138,13 +139,19 @@ impl P1 {
         operation: Operation,
         a: &EncryptedTensor,
         b: &EncryptedTensor,
+        output: &[usize],
         meta: Meta,
     ) -> Result<Call> {
         self.check(&[a, b])?;
-        let (output, question) = bilinear::ask(&self.masker(), operation, a, b, meta)?;
         match output.contains(&0) {
-            true => self.empty(a, &output, &[meta]),
-            false => Ok(Call::new(question)),
+            true => self.empty(a, output, &[meta]),
+            false => Ok(Call::new(bilinear::ask(
+                &self.masker(),
+                operation,
+                a,
+                b,
+                meta,
+            )?)),
         }
     }
 
@@ -317,8 +324,8 @@ impl P1 {
         Ok(Call::new(convert::ask(&self.masker(), items, None)?))
     }
 
-    /// Products and sums of shared values, divided; `transfers` are for those that go into a gate. Where there is somebody to take parts of the
-    /// products `ahead`, P2 has opened most of them when the call is there.
+    /// Products and sums of shared values, divided; `transfers` are for those that go into a gate. Where there is
+    /// somebody to take parts of the products `ahead`, P2 has opened most of them when the call is there.
     pub(crate) fn products(
         &self,
         items: &[products::Item<'_>],

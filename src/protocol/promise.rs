@@ -96,11 +96,9 @@ impl Promise {
                 "masks of {sigma} bits of statistical security; {MIN_SIGMA} to {MAX_SIGMA} are supported"
             )));
         }
-        match self.sigma {
-            // All that masks of this width allow.
-            Some(sigma) => Ok(self.budget(sigma, self.security())),
-            None => self.budget_for("calls outside of trainings", self.values, self.security()),
-        }
+        // All that masks of this width allow, which is one value at least; or what they are chosen for.
+        let values = self.sigma.map_or(self.values, |_| 1);
+        self.budget_for("calls outside of trainings", values, self.security())
     }
 
     /// What a training that shows at most `values` may show, after `before` trainings of the same network.
@@ -243,6 +241,9 @@ mod tests {
             assert!(Promise::default().with_sigma(sigma).serving().is_err());
             assert!(Promise::insecure(sigma).serving().is_err());
         }
+        let error = Promise::of(100).with_sigma(64).serving().unwrap_err();
+        assert!(error.to_string().contains("64 bits"), "{error}");
+        assert!(error.to_string().contains("100 bits are needed"), "{error}");
         for security in [0, 1, 39, 129] {
             assert!(Promise::of(security).serving().is_err(), "{security}");
         }

@@ -66,7 +66,7 @@ pub fn floor_divide(x: &Wide, d: u64) -> Wide {
 pub fn residues<'a>(values: impl ExactSizeIterator<Item = &'a Wide>, n: &[u64]) -> Limbs {
     let width = n.len().max(LIMBS);
     let mut magnitudes = Limbs::zeros(values.len(), width);
-    let mut signs = Vec::with_capacity(values.len());
+    let mut signs = Zeroizing::new(Vec::with_capacity(values.len()));
     for (i, x) in values.enumerate() {
         let negative = is_negative(x);
         signs.push(negative);
@@ -78,14 +78,15 @@ pub fn residues<'a>(values: impl ExactSizeIterator<Item = &'a Wide>, n: &[u64]) 
         false => secret_remainder(&magnitudes, n),
     };
     let zero = vec![0; n.len()];
-    for (i, negative) in signs.into_iter().enumerate() {
+    let mut negated = Zeroizing::new(vec![0; n.len()]);
+    for (i, &negative) in signs.iter().enumerate() {
         let row = out.row_mut(i);
         // n − x, which for x = 0 would be n itself: not a residue.
-        let mut negated = n.to_vec();
+        negated.copy_from_slice(n);
         subtract(&mut negated, row);
         let nonzero = less_than(&zero, row);
         let mask = u64::from(negative & nonzero).wrapping_neg();
-        for (x, y) in row.iter_mut().zip(negated) {
+        for (x, y) in row.iter_mut().zip(negated.iter()) {
             *x = (y & mask) | (*x & !mask);
         }
     }

@@ -139,13 +139,18 @@ impl RecordFile {
 }
 
 impl Recorder for RecordFile {
-    fn record(&self, line: &Line) -> Result<()> {
-        if !self.process.is_current() {
-            return Err(Error::invalid(format!(
+    fn check(&self) -> Result<()> {
+        match self.process.is_current() {
+            true => Ok(()),
+            false => Err(Error::invalid(format!(
                 "this process was forked since {} was opened, and its parent goes on with it; open another record here",
                 self.path.display()
-            )));
+            ))),
         }
+    }
+
+    fn record(&self, line: &Line) -> Result<()> {
+        self.check()?;
         let mut end = self.end.lock().unwrap_or_else(|e| e.into_inner());
         let sealed = self.key.seal(end.lines, &line.to_bytes())?;
         Error::check_limit("bytes of a line of a record", sealed.len(), MAX_LINE_BYTES)?;
@@ -154,19 +159,31 @@ impl Recorder for RecordFile {
         w.bytes(&sealed);
         let bytes = w.finish();
         let start = end.length;
+        // What a write left that failed goes first: a shorter line would not cover it.
         let written = end
             .file
-            .seek(SeekFrom::Start(start))
+            .set_len(start)
+            .and_then(|()| end.file.seek(SeekFrom::Start(start)))
             .and_then(|_| end.file.write_all(&bytes))
             .and_then(|()| end.file.sync_data());
         if let Err(error) = written {
-            // A piece at the end does not count, and the next line goes over it.
+            // A whole line would count, and the call has failed.
             let _ = end.file.set_len(start);
             return Err(Error::io(&self.path, error));
         }
         end.length += bytes.len() as u64;
         end.lines += 1;
         Ok(())
+    }
+}
+
+impl Drop for RecordFile {
+    /// Children that were forked hold the file, and with it the lock, as long as they live.
+    fn drop(&mut self) {
+        if self.process.is_current() {
+            let end = self.end.get_mut().unwrap_or_else(|e| e.into_inner());
+            let _ = end.file.unlock();
+        }
     }
 }
 
@@ -249,7 +266,7 @@ fn lock(file: &File) -> std::io::Result<()> {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(std::io::Error::new(
             ErrorKind::ResourceBusy,
-            "another session is writing this record; a record follows one training",
+            "another session is writing this record, or a child that it forked is still alive; a record follows one training",
         )),
         // Some file systems of clusters have no locks; one path has one writer there.
         Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(()),

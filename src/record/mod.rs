@@ -26,6 +26,14 @@ use std::sync::{Mutex, MutexGuard};
 
 /// Takes a line for each call that a session has completed.
 pub trait Recorder: Send + Sync + fmt::Debug {
+    /// Whether it takes lines in this process: asked before a call shows P2 anything.
+    ///
+    /// # Errors
+    /// Why it does not.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Keeps the line. The call has no effect unless this succeeds.
     ///
     /// # Errors
@@ -36,7 +44,8 @@ pub trait Recorder: Send + Sync + fmt::Debug {
 /// A record in memory, of one network's training and of the other calls of a session.
 ///
 /// A training step is found by its number: of a step that was repeated, after a crash or from an older
-/// checkpoint, the last line counts. Predictions and divisions are found by their order.
+/// checkpoint, the last line counts. Predictions and divisions are found by the order in which they ended; which of two that
+/// ran at the same time was first, it does not tell.
 #[derive(Default)]
 pub struct Record(Mutex<Lines>);
 

@@ -80,6 +80,14 @@ impl Session {
         self
     }
 
+    /// Whether the record, if one is kept, takes lines: before P2 is shown anything.
+    pub(super) fn check_recorder(&self) -> Result<()> {
+        match &self.recorder {
+            Some(recorder) => recorder.check(),
+            None => Ok(()),
+        }
+    }
+
     /// P1.
     pub fn p1(&self) -> &P1 {
         &self.p1
@@ -188,6 +196,7 @@ impl Arithmetic for Session {
     type Elements = Ciphertexts;
 
     fn begin(&self, _call: &RoundingCall) -> Result<RoundingKey> {
+        self.check_recorder()?;
         RoundingKey::fresh()
     }
 

@@ -14,8 +14,8 @@ use crate::protocol::shared::{Delivery, Operand};
 use crate::tensor::{EncryptedTensor, Known, Meta, Packs, Shared, matmul_shape};
 use std::sync::Arc;
 
-/// Values that are shared in one request.
-const SHARED_AT_ONCE: usize = 1 << 20;
+/// Values that are shared in one request. Tests share few values in several requests.
+const SHARED_AT_ONCE: usize = if cfg!(test) { 1 << 6 } else { 1 << 20 };
 
 /// The sums of a layer that were not negative, as bits that P1 and P2 share.
 #[derive(Clone)]
@@ -272,6 +272,7 @@ impl Layers for Session {
         shown: &[EncryptedTensor],
         run: impl FnOnce(&Self) -> Result<T>,
     ) -> Result<T> {
+        self.check_recorder()?;
         let session = self.for_training(exposure, before)?;
         (shown.iter()).try_for_each(|tensor| session.p1().check_room(tensor))?;
         run(&session)
@@ -296,7 +297,14 @@ impl Layers for Session {
             let part = rows.take(0, &chosen)?.compact()?;
             let [Operand { shared, .. }] = self.ensure(0, [need(&part, false, false)])?;
             match &mut all {
-                None => all = Some((*shared).clone()),
+                // Packs of a part, where there are any, are none of the whole.
+                None => {
+                    all = Some(Shared {
+                        share: shared.share.clone(),
+                        rows: None,
+                        columns: None,
+                    });
+                }
                 Some(all) => all.share.lines.extend(shared.share.lines.iter().cloned()),
             }
         }
@@ -490,3 +498,6 @@ impl Session {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use crate::modular::exponentiation::signed_multi_power;
 use crate::modular::{Limbs, Residues, less_than, subtract};
 use crate::paillier::{PublicKey, Slots};
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// A flat list of encrypted numbers under one key: one a ciphertext, or *packed*, several in one.
 ///
@@ -169,7 +170,7 @@ pub fn residues_of_signed(key: &PublicKey, values: &[i128]) -> Limbs {
         }
         debug_assert!(less_than(row, n), "bounds keep plaintexts below N");
         if value < 0 {
-            let mut negative = n.to_vec();
+            let mut negative = Zeroizing::new(n.to_vec());
             subtract(&mut negative, row);
             row.copy_from_slice(&negative);
         }

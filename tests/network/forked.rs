@@ -89,10 +89,30 @@ fn a_record_stays_with_the_process_that_opened_it() {
     let [first, second] = [1, 2].map(line);
     file.record(&first).unwrap();
     in_a_child(|| {
-        let error = file.record(&line(3)).unwrap_err().to_string();
-        assert!(error.contains("was forked since"), "{error}");
+        for refused in [file.check(), file.record(&line(3))] {
+            let error = refused.unwrap_err().to_string();
+            assert!(error.contains("was forked since"), "{error}");
+        }
     });
     file.record(&second).unwrap();
+    // A child that lives on does not keep the record from the next session.
+    // SAFETY: the child waits for its end.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: takes nothing, and a number.
+        unsafe {
+            libc::alarm(120);
+            libc::pause();
+        }
+    }
+    drop(file);
+    let next = RecordFile::append(&path, key.public());
+    // SAFETY: the child is ours and was not waited for; the place may be null.
+    unsafe {
+        libc::kill(child, libc::SIGKILL);
+        libc::waitpid(child, std::ptr::null_mut(), 0);
+    }
+    assert_eq!(next.unwrap().lines(), 2);
     let record = RecordFile::read(&path, &key).unwrap();
     std::fs::remove_file(&path).unwrap();
     assert_eq!(record.lines(), [first, second]);

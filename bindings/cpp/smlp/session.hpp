@@ -55,7 +55,7 @@ class Session {
     return Session(detail::output<smlp_session*>(smlp_session_new_clear, nullptr));
   }
   /// The clear twin that repeats recorded calls and computes the same integers: training steps by
-  /// their numbers, predictions and divisions in their order.
+  /// their numbers, predictions and divisions in the order in which the recorded ones ended.
   static Session clear(const Record& record) {
     return Session(detail::output<smlp_session*>(smlp_session_new_clear, record.get()));
   }

@@ -195,6 +195,12 @@ def test_real_size():
     assert session.p1.security == 40 < session.kept_bits < 68 == session.p1.sigma
 
 
+@pytest.mark.parametrize("chosen", [{"security": 60}, {"security": 40}, {"values": 8}])
+def test_a_fixed_width_takes_no_promise_beside_it(key, chosen):
+    with pytest.raises(smlp.InvalidArgumentError, match="leave out"):
+        smlp.P1(key.public, sigma=80, **chosen)
+
+
 def test_a_promise_is_kept_or_refused(key, p2):
     """Masks of 44 bits keep 2^-40 for sixteen values and ciphertexts."""
     session = smlp.Session(smlp.P1(key.public, sigma=44), p2)

@@ -59,7 +59,7 @@ pub struct ServerArguments {
     sigma: Option<u32>,
 
     /// Values and ciphertexts that predictions may show the key server, about 200 a row and layer of ten.
-    #[arg(long, value_name = "NUMBER", default_value_t = smlp::protocol::DEFAULT_VALUES)]
+    #[arg(long, value_name = "NUMBER", default_value_t = smlp::protocol::DEFAULT_VALUES, conflicts_with = "sigma")]
     values: u64,
 }
 

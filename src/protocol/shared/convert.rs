@@ -29,7 +29,6 @@ use crate::wire::{Reader, Writer};
 use std::sync::Arc;
 
 /// What P1 asks for.
-#[derive(Debug)]
 pub enum Item<'a> {
     /// The values of a tensor, for this use. They are shared unless a share of them is known.
     Tensor(&'a EncryptedTensor, Option<Share>, Use<'a>),

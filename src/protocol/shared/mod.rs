@@ -32,7 +32,7 @@ pub mod sizes;
 #[cfg(test)]
 mod tests;
 
-use super::masking::Masker;
+use super::masking::{self, Masker};
 use super::message;
 use super::p2::{MAX_SLOT_BITS, MAX_VALUES};
 use super::profile::{Phase, measure};
@@ -134,6 +134,16 @@ impl Delivery {
             ))),
             false => Ok(delivery),
         }
+    }
+
+    /// How many ciphertexts it takes for so many lines of so many values.
+    fn ciphertexts(&self, key: &PublicKey, lines: usize, per_line: usize) -> Result<usize> {
+        let packs = self.slots(key, lines, per_line)?.into_iter().flatten();
+        let singles = match self.singles {
+            true => lines * per_line,
+            false => 0,
+        };
+        Ok(packs.map(|slots| slots.packs()).sum::<usize>() + singles)
     }
 
     fn slots(&self, key: &PublicKey, lines: usize, per_line: usize) -> Result<[Option<Slots>; 2]> {
@@ -334,17 +344,18 @@ impl<'a> Outbox<'a> {
 
     fn pack(&mut self, slots: &Slots, halves: &Halves) {
         let key = self.p2.key.public();
-        let mut rows = Limbs::zeros(halves.values.len(), wide::LIMBS);
-        for (i, value) in halves.values.iter().enumerate() {
-            rows.row_mut(i).copy_from_slice(value.as_words());
-        }
+        let rows = masking::rows(&halves.values);
         self.plaintexts.push(pack_signed_rows(key, slots, &rows));
     }
 
     fn finish(mut self) -> Result<Writer> {
         let width = self.p2.key.public().modulus().width();
-        let words = self.plaintexts.iter().flat_map(|p| p.words());
-        let all = Limbs::from_words(words.copied().collect(), width);
+        // At once as large as it gets: a vector that grows leaves copies behind.
+        let mut all = Limbs::zeros(self.plaintexts.iter().map(Limbs::rows).sum(), width);
+        let plaintexts = (self.plaintexts.iter()).flat_map(|p| (0..p.rows()).map(|i| p.row(i)));
+        for (i, row) in plaintexts.enumerate() {
+            all.row_mut(i).copy_from_slice(row);
+        }
         let ciphertexts = measure(Phase::Encryption, all.rows(), || {
             self.p2.key.encrypt(&all, self.p2.random)
         })?;

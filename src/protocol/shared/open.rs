@@ -286,7 +286,7 @@ fn read_head(r: &mut Reader<'_>, key: &PublicKey) -> Result<(Place, Slots, u32)>
 /// Skips a part to be opened: its layout, and the bytes of the answer to it.
 pub fn skip_part(r: &mut Reader<'_>, key: &PublicKey) -> Result<(Slots, u64)> {
     let (_, part, _) = read_head(r, key)?;
-    skip_ciphertexts(r, key, &part)?;
+    message::skip_ciphertexts(r, key, &part)?;
     Ok((part, sealed_bytes(&part) as u64))
 }
 
@@ -303,16 +303,10 @@ pub fn skip_term(r: &mut Reader<'_>, key: &PublicKey) -> Result<(Slots, Vec<Slot
                 r.take(sealed_bytes(&part))?;
             }
             false => {
-                skip_ciphertexts(r, key, &part)?;
+                message::skip_ciphertexts(r, key, &part)?;
                 masked.push(part);
             }
         }
     }
     Ok((slots, masked))
-}
-
-fn skip_ciphertexts(r: &mut Reader<'_>, key: &PublicKey, part: &Slots) -> Result<()> {
-    let width = key.ring().modulus().width();
-    r.take(part.packs().saturating_mul(width).saturating_mul(8))?;
-    Ok(())
 }

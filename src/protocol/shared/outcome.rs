@@ -7,8 +7,8 @@ use super::{Delivery, Halves, Operand, limbs_for, write_share};
 use crate::error::{Error, Result};
 use crate::modular::{Limbs, Residues};
 use crate::paillier::{PublicKey, Slots};
-use crate::protocol::message;
 use crate::protocol::wide::{self, Wide};
+use crate::protocol::{masking, message};
 use crate::tensor::{
     Ciphertexts, EncryptedTensor, JobLabel, Line, Meta, Packs, Share, Shared, pack_signed_rows,
 };
@@ -190,14 +190,7 @@ impl Awaited {
     }
 
     pub fn ciphertexts(&self, key: &PublicKey) -> Result<usize> {
-        let [rows, columns] = self.delivery.slots(key, self.lines, self.per_line)?;
-        let packs = rows.map_or(0, |s| s.packs()) + columns.map_or(0, |s| s.packs());
-        let singles = if self.delivery.singles {
-            self.count()
-        } else {
-            0
-        };
-        Ok(packs + singles)
+        self.delivery.ciphertexts(key, self.lines, self.per_line)
     }
 
     /// The tensor, from its share and ciphertexts of P2's halves. `fallback` are ciphertexts that
@@ -233,10 +226,7 @@ impl Awaited {
             } else {
                 masks
             };
-            let mut all = Limbs::zeros(masks.values.len(), wide::LIMBS);
-            for (i, value) in masks.values.iter().enumerate() {
-                all.row_mut(i).copy_from_slice(value.as_words());
-            }
+            let all = masking::rows(&masks.values);
             let residues = take(slots.packs(), &pack_signed_rows(key, &slots, &all));
             Arc::new(Packs { slots, residues })
         };

@@ -55,7 +55,6 @@ pub enum Kind<'a> {
 }
 
 /// `(kind + r_lo) // divisor + addend`.
-#[derive(Debug)]
 pub struct Item<'a> {
     pub kind: Kind<'a>,
     pub divisor: u64,

@@ -19,6 +19,7 @@ use crate::wire::{Reader, Writer};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::{self, ThreadId};
 
 /// P1's side of the oblivious transfers with one P2.
 pub struct Transfers {
@@ -47,7 +48,7 @@ pub struct SetUps {
 struct State {
     current: Option<Arc<Transfers>>,
     /// A thread of this process makes one, and others wait for it.
-    making: Option<Process>,
+    making: Option<(Process, ThreadId)>,
 }
 
 impl State {
@@ -67,24 +68,25 @@ impl SetUps {
 
     /// The set-up for a new call. Of threads that come at once, one makes it and the others wait; where it fails,
     /// the next one tries. A worker of a thread pool does not wait: whoever makes the set-up may need the
-    /// pool, or be further down on the same stack. It makes one of its own.
+    /// pool, or be further down on the same stack; nor does the thread that makes it, whose transport may be a
+    /// caller's that uses P1. They make one of their own.
     pub fn get_or_make(&self, make: impl FnOnce() -> Result<Transfers>) -> Result<Arc<Transfers>> {
-        let mut state = self.lock();
+        let (mut state, this_thread) = (self.lock(), thread::current().id());
         loop {
             if let Some(transfers) = state.usable() {
                 return Ok(transfers);
             }
             // A thread of the process that this one was forked from is not here.
-            if !state.making.is_some_and(Process::is_current) {
+            let Some((_, maker)) = state.making.filter(|(process, _)| process.is_current()) else {
                 break;
-            }
-            if parallel::is_worker() {
+            };
+            if maker == this_thread || parallel::is_worker() {
                 drop(state);
                 return make().map(|transfers| self.keep(transfers));
             }
             state = self.changed.wait(state).unwrap_or_else(|e| e.into_inner());
         }
-        state.making = Some(Process::current());
+        state.making = Some((Process::current(), this_thread));
         drop(state);
         let _turn = Turn(self);
         make().map(|transfers| self.keep(transfers))
@@ -247,6 +249,16 @@ mod tests {
         let made = set_ups.get_or_make(|| {
             let inner = parallel::alone(|| set_ups.get_or_make(|| Ok(transfers())));
             assert!(Arc::ptr_eq(&inner?, &set_ups.get().unwrap()));
+            Ok(transfers())
+        });
+        assert!(Arc::ptr_eq(&made.unwrap(), &set_ups.get().unwrap()));
+    }
+
+    #[test]
+    fn a_thread_does_not_wait_for_itself() {
+        let set_ups = SetUps::default();
+        let made = set_ups.get_or_make(|| {
+            set_ups.get_or_make(|| Ok(transfers()))?;
             Ok(transfers())
         });
         assert!(Arc::ptr_eq(&made.unwrap(), &set_ups.get().unwrap()));

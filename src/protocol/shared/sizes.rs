@@ -186,14 +186,7 @@ impl Sizes {
         if delivery.bits > 0 {
             self.sealed(lines, per_line, delivery.bits);
         }
-        let [rows, columns] = delivery.slots(key, lines, per_line)?;
-        let packs = rows.map_or(0, |s| s.packs()) + columns.map_or(0, |s| s.packs());
-        let singles = if delivery.singles {
-            lines * per_line
-        } else {
-            0
-        };
-        self.ciphertexts += (packs + singles) as u64;
+        self.ciphertexts += delivery.ciphertexts(key, lines, per_line)? as u64;
         Ok(())
     }
 

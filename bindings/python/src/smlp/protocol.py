@@ -46,13 +46,13 @@ DEFAULT_VALUES = 1 << 28
 class P1(NativeObject):
     """The compute server's side: holds the public key and draws the masks.
 
-    It promises that P2's advantage over guessing is at most 2^−``security`` (40 to 128 bits): over
+    It promises that P2's advantage over guessing is at most 2^−``security`` (40 to 128 bits; 40 by default): over
     all trainings of a network, and over all its other calls. The widths of its masks follow from
     that and from what P2 gets to see: a training counts this before it begins; other calls may show
     P2 up to ``values`` values and ciphertexts (:data:`DEFAULT_VALUES` are about a million
     predictions of a small network) and raise :class:`InsecureError` past that.
 
-    ``sigma`` (40 to 128) fixes the statistical security of every mask in bits. What that is too
+    ``sigma`` (40 to 128) fixes the statistical security of every mask in bits, instead of both. What that is too
     narrow for, to keep a promise of 2^−40, raises :class:`InsecureError` before anything is sent;
     with ``allow_insecure``, for tests and for measuring, nothing is promised.
 
@@ -62,20 +62,27 @@ class P1(NativeObject):
     def __init__(
         self,
         key: PublicKey,
-        security: int = DEFAULT_SECURITY,
+        security: int | None = None,
         *,
-        values: int = DEFAULT_VALUES,
+        values: int | None = None,
         sigma: int | None = None,
         allow_insecure: bool = False,
     ) -> None:
         handle = public_handle(key)
         if sigma is not None:
+            if security is not None or values is not None:
+                raise InvalidArgumentError(
+                    "sigma fixes the masks for a promise of 2^-40; leave out security and values, or "
+                    "leave out sigma and let it follow from them"
+                )
             flags = 1 if allow_insecure else 0
             parts = handle, unsigned("sigma", sigma), flags
             super().__init__(create(lib.smlp_p1_new_with_sigma, *parts))
             return
         if allow_insecure:
             raise InvalidArgumentError("allow_insecure is for a fixed sigma; name one")
+        security = DEFAULT_SECURITY if security is None else security
+        values = DEFAULT_VALUES if values is None else values
         promise = unsigned("security", security), unsigned("values", values, 64)
         super().__init__(create(lib.smlp_p1_new, handle, *promise))
 
