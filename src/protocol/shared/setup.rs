@@ -19,7 +19,6 @@ use crate::wire::{Reader, Writer};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::thread::{self, ThreadId};
 
 /// P1's side of the oblivious transfers with one P2.
 pub struct Transfers {
@@ -48,7 +47,18 @@ pub struct SetUps {
 struct State {
     current: Option<Arc<Transfers>>,
     /// A thread of this process makes one, and others wait for it.
-    making: Option<(Process, ThreadId)>,
+    making: Option<(Process, Maker)>,
+}
+
+/// A thread, as long as it lives. One of std's ids would allocate on threads that C has started, and stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Maker(usize);
+
+impl Maker {
+    fn current() -> Self {
+        thread_local!(static HERE: u8 = const { 0 });
+        Self(HERE.with(|here| std::ptr::from_ref(here).addr()))
+    }
 }
 
 impl State {
@@ -71,7 +81,7 @@ impl SetUps {
     /// pool, or be further down on the same stack; nor does the thread that makes it, whose transport may be a
     /// caller's that uses P1. They make one of their own.
     pub fn get_or_make(&self, make: impl FnOnce() -> Result<Transfers>) -> Result<Arc<Transfers>> {
-        let (mut state, this_thread) = (self.lock(), thread::current().id());
+        let (mut state, this_thread) = (self.lock(), Maker::current());
         loop {
             if let Some(transfers) = state.usable() {
                 return Ok(transfers);
