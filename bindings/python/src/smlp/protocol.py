@@ -46,15 +46,16 @@ DEFAULT_VALUES = 1 << 28
 class P1(NativeObject):
     """The compute server's side: holds the public key and draws the masks.
 
-    It promises that P2's advantage over guessing is at most 2^−``security`` (40 to 128 bits; 40 by default): over
-    all trainings of a network, and over all its other calls. The widths of its masks follow from
-    that and from what P2 gets to see: a training counts this before it begins; other calls may show
-    P2 up to ``values`` values and ciphertexts (:data:`DEFAULT_VALUES` are about a million
-    predictions of a small network) and raise :class:`InsecureError` past that.
+    It promises that P2's advantage over guessing is at most 2^−``security`` (40 to 128 bits,
+    :data:`DEFAULT_SECURITY` where none is named): over all trainings of a network, and over all its
+    other calls. The widths of its masks follow from that and from what P2 gets to see: a training
+    counts this before it begins; other calls may show P2 up to ``values`` values and ciphertexts
+    (:data:`DEFAULT_VALUES` are about a million predictions of a small network) and raise
+    :class:`InsecureError` past that.
 
-    ``sigma`` (40 to 128) fixes the statistical security of every mask in bits, instead of both. What that is too
-    narrow for, to keep a promise of 2^−40, raises :class:`InsecureError` before anything is sent;
-    with ``allow_insecure``, for tests and for measuring, nothing is promised.
+    ``sigma`` (40 to 128) fixes the statistical security of every mask in bits, instead of both.
+    What that is too narrow for, to keep a promise of 2^−40, raises :class:`InsecureError` before
+    anything is sent; with ``allow_insecure``, for tests and for measuring, nothing is promised.
 
     Usable from several threads.
     """
@@ -72,8 +73,8 @@ class P1(NativeObject):
         if sigma is not None:
             if security is not None or values is not None:
                 raise InvalidArgumentError(
-                    "sigma fixes the masks for a promise of 2^-40; leave out security and values, or "
-                    "leave out sigma and let it follow from them"
+                    "sigma fixes the masks for a promise of 2^-40; leave out security and values, "
+                    "or leave out sigma and let it follow from them"
                 )
             flags = 1 if allow_insecure else 0
             parts = handle, unsigned("sigma", sigma), flags

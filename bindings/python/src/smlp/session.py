@@ -198,7 +198,8 @@ class ClearSession(BaseSession):
     these. With a record it repeats the recorded calls, and the integers are the same: training
     steps by their numbers (of a step that was done again, the last one counts), predictions and
     divisions in the order in which the recorded ones ended (those that ran at the same time cannot
-    be told apart). Raises :class:`InvalidArgumentError` for a call that the record does not have, or has with other rows or another learning rate.
+    be told apart). Raises :class:`InvalidArgumentError` for a call that the record does not have,
+    or has with other rows or another learning rate.
     """
 
     def __init__(self, record: Record | None = None) -> None:

@@ -20,9 +20,7 @@ DEFAULT_BOUND_BITS = 44
 class P1(smlp.P1):
     """The cloud: has the public key, computes, draws the masks."""
 
-    def __init__(
-        self, key: smlp.PublicKey, security: int | None = None, **promise: Any
-    ) -> None:
+    def __init__(self, key: smlp.PublicKey, security: int | None = None, **promise: Any) -> None:
         super().__init__(key, security, **promise)
         self.key = key
 
